@@ -1,0 +1,1 @@
+"""The definition of every mechanism: NumPy only, forward and backward, no state."""
