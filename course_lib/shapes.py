@@ -1,12 +1,14 @@
 """Checks shared by the NumPy and the PyTorch half: shapes and dtypes, never values.
 
-Nothing here reads a number out of an array, so the same checks work for NumPy arrays and
-for tensors on any device, `meta` included.
+Nothing here reads a number out of an array, so the same checks work for NumPy arrays
+and for tensors on any device, `meta` included.
 """
+
+from numbers import Real
 
 
 def check_array(name, array, n_axes=0):
-    """Refuse what is no array, or has fewer than `n_axes` axes (TypeError, ValueError)."""
+    """Refuse what is no array (TypeError) or has too few axes (ValueError)."""
     if not hasattr(array, "shape") or not hasattr(array, "dtype"):
         raise TypeError(
             f"{name} must be an array, but it is a {type(array).__name__}: "
@@ -16,6 +18,16 @@ def check_array(name, array, n_axes=0):
         raise ValueError(
             f"{name} must have at least {n_axes} axes, but its shape is "
             f"{tuple(array.shape)}"
+        )
+
+
+def check_scores(name, scores):
+    """Refuse scores with no last axis, or with nothing along it to choose from."""
+    check_array(name, scores, 1)
+    if scores.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must have at least one entry along the last axis, but its shape "
+            f"is {tuple(scores.shape)}"
         )
 
 
@@ -79,13 +91,13 @@ def check_key_and_value(key, value):
 
 def check_temperature(temperature):
     """Refuse a temperature that is not a positive number."""
-    if not isinstance(temperature, (int, float)) or not temperature > 0:
+    if not isinstance(temperature, Real) or not temperature > 0:
         raise ValueError(f"temperature must be a positive number, got {temperature!r}")
 
 
 def check_class_labels(logits, target, mask):
     """Refuse logits, target and mask that do not belong together."""
-    check_array("logits", logits, 1)
+    check_scores("logits", logits)
     check_array("target", target)
     if "int" not in str(target.dtype):
         raise TypeError(f"target must hold integers, but its dtype is {target.dtype}")

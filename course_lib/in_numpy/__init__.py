@@ -1,1 +1,34 @@
 """The definition of every mechanism: NumPy only, forward and backward, no state."""
+
+from course_lib.in_numpy.attention import (
+    attend,
+    attend_backward,
+    scaled_dot_product_attention,
+    scaled_dot_product_attention_backward,
+)
+from course_lib.in_numpy.masks import causal_mask, padding_mask
+from course_lib.in_numpy.ops import (
+    cross_entropy,
+    cross_entropy_backward,
+    log_softmax,
+    log_softmax_backward,
+    masked_softmax,
+    softmax,
+    softmax_backward,
+)
+
+__all__ = [
+    "attend",
+    "attend_backward",
+    "causal_mask",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "masked_softmax",
+    "padding_mask",
+    "scaled_dot_product_attention",
+    "scaled_dot_product_attention_backward",
+    "softmax",
+    "softmax_backward",
+]

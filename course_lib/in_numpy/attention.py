@@ -1,4 +1,4 @@
-"""Attention: scores become weights, weights average the values. NumPy only, no state."""
+"""Attention: scores become weights, weights average the values. NumPy, no state."""
 
 import math
 
@@ -44,14 +44,15 @@ def attend_backward(d_output, weights, value):
     d_value = np.swapaxes(weights, -1, -2) @ d_output  # (..., n_k, d_v)
     d_weights = d_output @ np.swapaxes(value, -1, -2)  # (..., n_q, n_k)
     d_scores = softmax_backward(d_weights, weights)
-    return d_scores, _sum_to(d_value, value.shape)
+    return _sum_to(d_scores, weights.shape), _sum_to(d_value, value.shape)
 
 
 def scaled_dot_product_attention(query, key, value, mask=None, temperature=1.0):
     """softmax(Q K^T / sqrt(d_k)) V.
 
     Vaswani et al. 2017, arXiv:1706.03762, equation 1. The temperature is ours: 1 is the
-    paper's formula, towards 0 the best key takes all, towards infinity all weigh the same.
+    paper's formula, towards 0 the best key takes all, towards infinity all weigh the
+    same.
 
     Args:
         query: (..., n_q, d_k)

@@ -1,13 +1,13 @@
 """Softmax and its relatives, each with its backward step. NumPy only, no state.
 
 A backward function takes the gradient of a loss with respect to an output (`d_output`)
-and returns it with respect to the inputs. It multiplies with the Jacobian row by row and
-never builds the n x n matrix.
+and returns it with respect to the inputs. It multiplies with the Jacobian row by row
+and never builds the n x n matrix.
 """
 
 import numpy as np
 
-from course_lib.shapes import check_array, check_class_labels, check_mask
+from course_lib.shapes import check_class_labels, check_mask, check_scores
 
 
 def softmax(scores):
@@ -21,7 +21,7 @@ def softmax(scores):
     Returns:
         weights (..., n), rows summing to 1.
     """
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     exp = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return exp / exp.sum(axis=-1, keepdims=True)
 
@@ -29,8 +29,8 @@ def softmax(scores):
 def softmax_backward(d_weights, weights):
     """Gradient with respect to the scores, given that with respect to the weights.
 
-    d_scores_i = weights_i (d_weights_i - sum_j weights_j d_weights_j). A weight of exactly
-    zero passes nothing on, so this serves `masked_softmax` too.
+    d_scores_i = weights_i (d_weights_i - sum_j weights_j d_weights_j). A weight of
+    exactly zero passes nothing on, so this serves `masked_softmax` too.
 
     Args:
         d_weights: (..., n)
@@ -55,7 +55,7 @@ def masked_softmax(scores, mask=None):
     Returns:
         weights (..., n), rows summing to 1, or to 0 where nothing is allowed.
     """
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     check_mask(mask, scores.shape)
     if mask is None:
         return softmax(scores)
@@ -74,7 +74,7 @@ def log_softmax(scores):
     Returns:
         log_weights (..., n): s_i - max - log(sum_j exp(s_j - max)).
     """
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -107,7 +107,7 @@ def cross_entropy(logits, target, mask=None):
     check_class_labels(logits, target, mask)
     counts = np.broadcast_to(True if mask is None else mask, target.shape)
     chosen = np.take_along_axis(log_softmax(logits), target[..., None], axis=-1)[..., 0]
-    return -np.where(counts, chosen, 0).sum() / max(counts.sum(), 1)
+    return -np.where(counts, chosen, 0).sum() / max(int(counts.sum()), 1)
 
 
 def cross_entropy_backward(logits, target, mask=None):
@@ -122,4 +122,4 @@ def cross_entropy_backward(logits, target, mask=None):
     counts = np.broadcast_to(True if mask is None else mask, target.shape)
     one_hot = np.arange(logits.shape[-1]) == target[..., None]
     d_logits = np.where(counts[..., None], softmax(logits) - one_hot, 0)
-    return (d_logits / max(counts.sum(), 1)).astype(logits.dtype)
+    return d_logits / max(int(counts.sum()), 1)

@@ -2,18 +2,18 @@
 
 import torch
 
-from course_lib.shapes import check_array, check_class_labels, check_mask
+from course_lib.shapes import check_class_labels, check_mask, check_scores
 
 
 def softmax(scores):
     """Twin of `in_numpy.ops.softmax`; shapes as there."""
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     return torch.softmax(scores, dim=-1)
 
 
 def masked_softmax(scores, mask=None):
     """Twin of `in_numpy.ops.masked_softmax`; shapes as there."""
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     check_mask(mask, scores.shape)
     if mask is None:
         return softmax(scores)
@@ -25,14 +25,14 @@ def masked_softmax(scores, mask=None):
 
 def log_softmax(scores):
     """Twin of `in_numpy.ops.log_softmax`; shapes as there."""
-    check_array("scores", scores, 1)
+    check_scores("scores", scores)
     return torch.log_softmax(scores, dim=-1)
 
 
 def cross_entropy(logits, target, mask=None):
     """Twin of `in_numpy.ops.cross_entropy`; shapes as there."""
     check_class_labels(logits, target, mask)
-    chosen = log_softmax(logits).gather(-1, target[..., None])[..., 0]
+    chosen = log_softmax(logits).gather(-1, target.long()[..., None])[..., 0]
     if mask is None:
         return -chosen.sum() / max(chosen.numel(), 1)
     counts = mask.expand(chosen.shape)

@@ -1,0 +1,51 @@
+"""What a chapter writes out as its lesson is what the library does."""
+
+import re
+
+import numpy as np
+import pytest
+
+from course_lib import in_numpy
+from tools import notebooks
+
+
+def chapter(number):
+    """{name: cell source} of the functions that a chapter writes out."""
+    (source,) = notebooks.ROOT.glob(f"chapters/{number:02}_*.py")
+    cells = [c.source for c in notebooks.compose(source).cells if c.cell_type == "code"]
+    return {
+        m[1]: cell for cell in cells for m in re.finditer(r"^def (\w+)", cell, re.M)
+    }
+
+
+def define(number, name):
+    """The function `name` as chapter `number` writes it out, NumPy at hand."""
+    body = re.split(r"\n(?=\S)", chapter(number)[name])
+    text = next(part for part in body if part.startswith(f"def {name}("))
+    namespace = {"np": np}
+    exec(text, namespace)
+    return namespace[name]
+
+
+def test_chapter_2_softmax_is_the_library_s():
+    scores = np.random.default_rng(0).standard_normal((3, 5)) + 1000
+    assert np.array_equal(define(2, "softmax")(scores), in_numpy.softmax(scores))
+
+
+def test_chapter_2_backward_is_the_library_s():
+    rng = np.random.default_rng(0)
+    query, key = rng.standard_normal((3, 2)), rng.standard_normal((5, 2))
+    value, d_output = rng.standard_normal((5, 7)), rng.standard_normal((3, 7))
+    _, weights = in_numpy.scaled_dot_product_attention(query, key, value)
+    arguments = d_output, query, key, value, weights
+    ours = define(2, "attention_backward")(*arguments)
+    library = in_numpy.scaled_dot_product_attention_backward(*arguments)
+    for mine, theirs in zip(ours, library, strict=True):
+        assert np.allclose(mine, theirs, rtol=0, atol=1e-12)
+
+
+def test_the_landing_page_shades_the_question_with_chapter_2_s_weights():
+    page = (notebooks.ROOT / "index.md").read_text()
+    shown = [float(number) for number in re.findall(r"--weight:\s*([\d.]+)", page)]
+    scores = np.array([1, 0, 0, 3, 1, 3, 0])
+    assert shown == pytest.approx(in_numpy.softmax(scores), abs=0.005)

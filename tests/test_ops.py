@@ -1,0 +1,433 @@
+"""Softmax and its relatives: both halves agree, with each other and with the rules."""
+
+import math
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twins import (
+    GRADIENT_TOLERANCE,
+    SEEDS,
+    TOLERANCE,
+    assert_all_close,
+    autograd,
+    central_differences,
+    device_or_skip,
+    drawn,
+    need_torch,
+    to_torch,
+    twin_of,
+)
+
+from course_lib.in_numpy import ops
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=7)
+BY_ROW = [ops.softmax, ops.masked_softmax, ops.log_softmax]
+DTYPES = ["float64", "float32"]
+rng = np.random.default_rng(2)
+
+
+@st.composite
+def scores_and_mask(draw):
+    """Scores of any shape and scale, and a mask that broadcasts to them."""
+    scores = draw(hnp.arrays(float, draw(SHAPES), elements=st.floats(-50, 50)))
+    sides = [draw(st.sampled_from([1, size])) for size in scores.shape]
+    mask = draw(hnp.arrays(bool, sides[draw(st.integers(0, scores.ndim - 1)) :]))
+    return scores, mask
+
+
+def classes(seed, shape=(2, 3, 5), n_classes=7):
+    """Logits, targets and a mask for cross_entropy."""
+    local = np.random.default_rng(seed)
+    logits = local.normal(0, 3, (*shape, n_classes))
+    return logits, local.integers(0, n_classes, shape), local.random(shape) < 0.6
+
+
+# One number by hand ---------------------------------------------------------------------
+
+
+def test_scores_2_1_0_by_hand():
+    scores = np.array([2.0, 1.0, 0.0])
+    total = 1 + math.exp(-1) + math.exp(-2)
+    assert ops.softmax(scores) == pytest.approx(
+        [1 / total, math.exp(-1) / total, math.exp(-2) / total], abs=1e-15
+    )
+    assert round(ops.softmax(scores)[0], 3) == 0.665
+    assert ops.log_softmax(scores)[2] == pytest.approx(-2 - math.log(total), abs=1e-15)
+
+
+def test_masked_softmax_by_hand():
+    weights = ops.masked_softmax(
+        np.array([2.0, 9.0, 0.0]), np.array([True, False, True])
+    )
+    first = 1 / (1 + math.exp(-2))
+    assert weights == pytest.approx([first, 0, 1 - first], abs=1e-15)
+
+
+def test_cross_entropy_by_hand():
+    logits = np.array([[0.0, math.log(3)], [5.0, 5.0]])  # (1/4, 3/4) and (1/2, 1/2)
+    target = np.array([1, 0])
+    expected = (math.log(4 / 3) + math.log(2)) / 2
+    assert ops.cross_entropy(logits, target) == pytest.approx(expected, abs=1e-15)
+    one = ops.cross_entropy(logits, target, np.array([True, False]))
+    assert one == pytest.approx(math.log(4 / 3), abs=1e-15)
+
+
+def test_backward_steps_by_hand():
+    weights, d_weights = np.array([0.75, 0.25]), np.array([8.0, 4.0])
+    assert ops.softmax_backward(d_weights, weights).tolist() == [0.75, -0.75]
+    d_scores = ops.log_softmax_backward(np.array([1.0, 0.0]), np.log(weights))
+    assert d_scores == pytest.approx([0.25, -0.25], abs=1e-15)
+    d_logits = ops.cross_entropy_backward(np.array([[0.0, 0.0]]), np.array([1]))
+    assert d_logits.tolist() == [[0.5, -0.5]]
+
+
+# The twins agree, and so do the gradients -----------------------------------------------
+
+
+@drawn
+@given(drawn_pair=scores_and_mask())
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_twins_agree(drawn_pair, dtype):
+    scores, mask = drawn_pair[0].astype(dtype), drawn_pair[1]
+    tensor, tensor_mask = to_torch(scores, mask)
+    for function in (ops.softmax, ops.log_softmax):
+        ours, theirs = function(scores), twin_of(function)(tensor)
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, theirs.numpy(), **TOLERANCE[dtype])
+    ours = ops.masked_softmax(scores, mask)
+    theirs = twin_of(ops.masked_softmax)(tensor, tensor_mask)
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(ours, theirs.numpy(), **TOLERANCE[dtype])
+
+
+@drawn
+@given(seed=SEEDS, masked=st.booleans())
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cross_entropy_twins_agree(seed, masked, dtype):
+    logits, target, mask = classes(seed)
+    arrays = (logits.astype(dtype), target, mask if masked else None)
+    ours = ops.cross_entropy(*arrays)
+    theirs = twin_of(ops.cross_entropy)(*to_torch(*arrays))
+    assert ours.dtype == dtype
+    assert ours == pytest.approx(theirs.item(), abs=TOLERANCE[dtype]["atol"])
+
+
+@drawn
+@given(drawn_pair=scores_and_mask(), seed=SEEDS)
+def test_softmax_gradients_equal_autograd(drawn_pair, seed):
+    scores, mask = drawn_pair
+    d_output = np.random.default_rng(seed).standard_normal(scores.shape)
+    pairs = [
+        (ops.softmax, ops.softmax_backward, ()),
+        (ops.masked_softmax, ops.softmax_backward, (mask,)),
+        (ops.log_softmax, ops.log_softmax_backward, ()),
+    ]
+    for forward, backward, more in pairs:
+        ours = backward(d_output, forward(scores, *more))
+        tensors = to_torch(scores, *more, requires_grad=True)
+        theirs = autograd(twin_of(forward)(*tensors), tensors[:1], d_output)
+        assert_all_close([ours], theirs, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_equal_central_differences(masked):
+    scores, d_output = rng.normal(0, 2, (2, 3, 5, 7))
+    mask = rng.random((5, 7)) < 0.6 if masked else None
+    steps = [(lambda s: ops.masked_softmax(s, mask), ops.softmax_backward)]
+    if not masked:
+        steps += [
+            (ops.softmax, ops.softmax_backward),
+            (ops.log_softmax, ops.log_softmax_backward),
+        ]
+    for forward, backward in steps:
+        ours = backward(d_output, forward(scores))
+        differences = central_differences(forward, [scores], d_output)
+        assert_all_close([ours], differences, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_cross_entropy_gradient_equals_autograd_and_central_differences(masked):
+    logits, target, mask = classes(seed=3)
+    mask = mask if masked else None
+    ours = ops.cross_entropy_backward(logits, target, mask)
+    differences = central_differences(
+        lambda x: ops.cross_entropy(x, target, mask), [logits], 1.0
+    )
+    assert_all_close([ours], differences, **GRADIENT_TOLERANCE)
+    tensors = to_torch(logits, target, mask, requires_grad=True)
+    loss = twin_of(ops.cross_entropy)(*tensors)
+    theirs = autograd(loss, tensors[:1], 1.0)
+    assert_all_close([ours], theirs, **GRADIENT_TOLERANCE)
+
+
+def test_backward_builds_no_jacobian():
+    n = 1_000_003  # an n x n Jacobian would need 8 TB
+    weights = np.full(n, 1 / n)
+    d_weights = np.linspace(-1, 1, n)
+    assert ops.softmax_backward(d_weights, weights).shape == (n,)
+    assert ops.log_softmax_backward(d_weights, np.log(weights)).shape == (n,)
+
+
+# Rules ----------------------------------------------------------------------------------
+
+
+@drawn
+@given(drawn_pair=scores_and_mask())
+def test_rows_sum_to_one_or_to_zero_where_nothing_is_allowed(drawn_pair):
+    scores, mask = drawn_pair
+    np.testing.assert_allclose(ops.softmax(scores).sum(axis=-1), 1, rtol=0, atol=1e-14)
+    weights = ops.masked_softmax(scores, mask)
+    some = np.broadcast_to(mask, scores.shape).any(axis=-1)
+    np.testing.assert_allclose(weights.sum(axis=-1), some, rtol=0, atol=1e-14)
+    assert np.all(weights[~np.broadcast_to(mask, scores.shape)] == 0)
+    assert np.all(weights >= 0)
+
+
+@drawn
+@given(drawn_pair=scores_and_mask())
+def test_adding_1000_to_every_score_changes_no_weight(drawn_pair):
+    scores, mask = drawn_pair
+    for function in (*BY_ROW, lambda s: ops.masked_softmax(s, mask)):
+        moved = function(scores + 1000)
+        np.testing.assert_allclose(moved, function(scores), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("extreme", [1e4, -1e4])
+def test_huge_scores_stay_finite_in_both_halves(dtype, extreme):
+    scores = np.array([extreme, 0.0, extreme], dtype=dtype)
+    for function in BY_ROW:
+        ours, theirs = function(scores), twin_of(function)(*to_torch(scores))
+        assert np.all(np.isfinite(ours))
+        np.testing.assert_allclose(ours, theirs.numpy(), **TOLERANCE[dtype])
+
+
+def test_log_softmax_is_exact_where_softmax_rounds_to_zero():
+    scores = np.array([0.0, -1000.0])
+    assert ops.softmax(scores)[1] == 0
+    assert ops.log_softmax(scores)[1] == -1000
+
+
+def test_masked_softmax_is_the_softmax_of_what_is_allowed():
+    scores = rng.standard_normal(11)
+    mask = rng.random(11) < 0.5
+    assert 0 < mask.sum() < 11
+    weights = ops.masked_softmax(scores, mask)
+    np.testing.assert_allclose(weights[mask], ops.softmax(scores[mask]), atol=1e-15)
+
+
+@pytest.mark.parametrize("huge", [1e300, -1e300])
+def test_a_masked_score_has_no_influence_not_by_one_bit(huge):
+    scores = rng.standard_normal((5, 7))
+    mask = rng.random((5, 7)) < 0.5
+    changed = np.where(mask, scores, huge)
+    expected = ops.masked_softmax(scores, mask)
+    np.testing.assert_array_equal(ops.masked_softmax(changed, mask), expected)
+    twin = twin_of(ops.masked_softmax)
+    one, other = twin(*to_torch(scores, mask)), twin(*to_torch(changed, mask))
+    np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_a_row_with_nothing_allowed_has_zero_weights_and_zero_gradient():
+    scores, d_weights = rng.standard_normal((2, 3, 5))
+    mask = np.array([[True] * 5, [False] * 5, [False, True, True, False, True]])
+    weights = ops.masked_softmax(scores, mask)
+    assert np.all(weights[1] == 0)
+    assert np.all(ops.softmax_backward(d_weights, weights)[1] == 0)
+    tensors = to_torch(scores, mask, requires_grad=True)
+    twin = twin_of(ops.masked_softmax)(*tensors)
+    assert np.all(twin[1].detach().numpy() == 0)
+    (gradient,) = autograd(twin, tensors[:1], d_weights)
+    assert np.all(np.isfinite(gradient))
+    assert np.all(gradient[1] == 0)
+
+
+def test_a_loss_in_which_nothing_counts_is_zero_and_so_is_its_gradient():
+    logits, target, _ = classes(seed=5)
+    nothing = np.zeros(target.shape, dtype=bool)
+    assert ops.cross_entropy(logits, target, nothing) == 0
+    assert np.all(ops.cross_entropy_backward(logits, target, nothing) == 0)
+    tensors = to_torch(logits, target, nothing, requires_grad=True)
+    loss = twin_of(ops.cross_entropy)(*tensors)
+    assert loss.item() == 0
+    assert np.all(autograd(loss, tensors[:1], 1.0)[0] == 0)
+
+
+def test_a_single_entry_takes_all_the_weight():
+    scores = rng.standard_normal((2, 3, 1))
+    for half in (lambda f: f(scores), lambda f: twin_of(f)(*to_torch(scores)).numpy()):
+        assert np.all(half(ops.softmax) == 1)
+        assert np.all(half(ops.masked_softmax) == 1)
+        assert np.all(half(ops.log_softmax) == 0)
+
+
+def test_an_empty_batch_gives_an_empty_answer():
+    scores = np.zeros((0, 3, 5))
+    target = np.zeros((0, 3), dtype=int)
+    for function in BY_ROW:
+        assert function(scores).shape == (0, 3, 5)
+        assert twin_of(function)(*to_torch(scores)).shape == (0, 3, 5)
+    assert ops.masked_softmax(scores, np.ones((3, 5), bool)).shape == (0, 3, 5)
+    assert ops.cross_entropy(scores, target) == 0
+    assert ops.cross_entropy_backward(scores, target).shape == (0, 3, 5)
+    assert twin_of(ops.cross_entropy)(*to_torch(scores, target)).item() == 0
+
+
+def test_the_layout_in_memory_does_not_matter():
+    scores = rng.standard_normal((7, 5, 3)).T  # (3, 5, 7), strides reversed
+    assert not scores.flags.c_contiguous
+    for function in BY_ROW:
+        expected = function(np.ascontiguousarray(scores))
+        np.testing.assert_allclose(function(scores), expected, rtol=0, atol=1e-14)
+        twin = twin_of(function)(to_torch(scores.T)[0].permute(2, 1, 0))
+        np.testing.assert_allclose(twin.numpy(), expected, **TOLERANCE["float64"])
+
+
+def test_inputs_are_never_changed():
+    logits, target, mask = classes(seed=7)
+    kept = [logits.copy(), target.copy(), mask.copy()]
+    weights = ops.masked_softmax(logits, mask[..., None])
+    kept_weights = weights.copy()
+    ops.softmax(logits)
+    ops.log_softmax(logits)
+    ops.softmax_backward(logits, weights)
+    ops.log_softmax_backward(logits, weights)
+    ops.cross_entropy(logits, target, mask)
+    ops.cross_entropy_backward(logits, target, mask)
+    tensors = to_torch(logits, target, mask)
+    twin_of(ops.masked_softmax)(tensors[0], tensors[2][..., None])
+    twin_of(ops.cross_entropy)(*tensors)
+    assert_all_close([logits, target, mask, weights], [*kept, kept_weights], rtol=0)
+    assert_all_close([tensor.numpy() for tensor in tensors], kept, rtol=0)
+
+
+def test_whole_numbers_as_logits_get_a_gradient_that_is_not_rounded():
+    d_logits = ops.cross_entropy_backward(np.array([[0, 0]]), np.array([1]))
+    assert d_logits.tolist() == [[0.5, -0.5]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_targets_may_be_integers_of_any_size(dtype):
+    logits, target, _ = classes(seed=11)
+    ours = ops.cross_entropy(logits, target.astype(dtype))
+    theirs = twin_of(ops.cross_entropy)(*to_torch(logits, target.astype(dtype)))
+    assert ours == ops.cross_entropy(logits, target)
+    assert theirs.item() == pytest.approx(ours, abs=1e-10)
+
+
+def test_torch_agrees_with_its_own_cross_entropy():
+    torch = need_torch()
+    logits, target, _ = to_torch(*classes(seed=13))
+    ours = twin_of(ops.cross_entropy)(logits, target)
+    theirs = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, 7), target.reshape(-1)
+    )
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
+
+
+# Devices --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda"])
+def test_every_twin_runs_on_any_device(device):
+    device_or_skip(device)
+    arrays = classes(seed=17)
+    logits, target, mask = to_torch(*arrays, device=device)
+    calls = [
+        (ops.softmax, (logits,)),
+        (ops.masked_softmax, (logits, mask[..., None])),
+        (ops.log_softmax, (logits,)),
+        (ops.cross_entropy, (logits, target)),
+        (ops.cross_entropy, (logits, target, mask)),
+    ]
+    for function, tensors in calls:
+        theirs = twin_of(function)(*tensors)
+        assert theirs.device.type == device
+        assert theirs.shape in (logits.shape, ())
+        if device == "cuda":
+            ours = function(*[tensor.cpu().numpy() for tensor in tensors])
+            np.testing.assert_allclose(theirs.cpu(), ours, **TOLERANCE["float64"])
+
+
+# Errors ---------------------------------------------------------------------------------
+
+FLOATS, BOOLS, LABELS = np.zeros((3, 5)), np.ones((3, 5), bool), np.zeros(3, int)
+REFUSED = {
+    "scores: a list": (
+        ops.softmax,
+        ([2.0, 1.0],),
+        "scores must be an array, but it is a list: convert it with np.asarray or "
+        "torch.tensor first",
+    ),
+    "scores: a number": (
+        ops.log_softmax,
+        (np.array(2.0),),
+        "scores must have at least 1 axes, but its shape is ()",
+    ),
+    "scores: nothing to choose from": (
+        ops.masked_softmax,
+        (np.zeros((3, 0)),),
+        "scores must have at least one entry along the last axis, but its shape is (3, 0)",
+    ),
+    "mask: numbers": (
+        ops.masked_softmax,
+        (FLOATS, FLOATS),
+        "mask must be boolean (True = may attend), but its dtype is {float64}",
+    ),
+    "mask: a list": (
+        ops.masked_softmax,
+        (FLOATS, [True] * 5),
+        "mask must be an array, but it is a list: convert it with np.asarray or "
+        "torch.tensor first",
+    ),
+    "mask: transposed": (
+        ops.masked_softmax,
+        (FLOATS, BOOLS.T),
+        "mask has shape (5, 3), which does not broadcast to the scores' shape (3, 5)",
+    ),
+    "mask: one axis too many": (
+        ops.masked_softmax,
+        (FLOATS, BOOLS[None]),
+        "mask has shape (1, 3, 5), which does not broadcast to the scores' shape (3, 5)",
+    ),
+    "target: floats": (
+        ops.cross_entropy,
+        (FLOATS, np.zeros(3)),
+        "target must hold integers, but its dtype is {float64}",
+    ),
+    "target: too short": (
+        ops.cross_entropy,
+        (FLOATS, LABELS[:2]),
+        "target has shape (2,) but logits have (3, 5): expected (3,)",
+    ),
+    "logits: a list": (
+        ops.cross_entropy,
+        ([[0.0, 1.0]], LABELS[:1]),
+        "logits must be an array, but it is a list: convert it with np.asarray or "
+        "torch.tensor first",
+    ),
+}
+
+
+@pytest.mark.parametrize("half", ["numpy", "torch"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_refused_in_one_sentence(case, half):
+    function, arguments, sentence = REFUSED[case]
+    name = "float64"
+    if half == "torch":
+        function, name = twin_of(function), "torch.float64"
+        arguments = [
+            to_torch(argument)[0] if isinstance(argument, np.ndarray) else argument
+            for argument in arguments
+        ]
+    with pytest.raises((TypeError, ValueError)) as error:
+        function(*arguments)
+    assert str(error.value) == sentence.replace("{float64}", name)
+
+
+def test_the_backward_of_a_loss_refuses_what_the_loss_refuses():
+    with pytest.raises(ValueError, match="^target has shape"):
+        ops.cross_entropy_backward(FLOATS, LABELS[:2])
