@@ -1,43 +1,19 @@
-"""A real browser and a local server, for the tests that look at pages.
+"""A real browser for the tests that look at pages.
 
-Every page that `new_page` opens may talk to this machine only. When the test ends it
-fails if the page asked for anything else, missed a file, or wrote an error to its console.
+Every page that `new_page` opens may talk to this machine only. The test fails in
+the end if the page asked for more, missed a file, or wrote an error to its console.
 """
 
-import functools
-import http.server
 import os
-import shutil
-import threading
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
-NAMES_ON_PATH = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+from tools.screenshots import launch, served, settle
+
+__all__ = ["browser", "new_page", "served", "settle"]
+
 LOCAL_HOSTS = {"localhost", "127.0.0.1"}
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files and says nothing about it."""
-
-    def log_message(self, *args):
-        """Keep the test report readable."""
-
-
-@contextmanager
-def served(folder):
-    """Serve a folder on a free port of this machine; gives its address, no slash at the end."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def is_local(url):
@@ -53,25 +29,20 @@ def _no_browser(reason):
     pytest.skip(message)
 
 
-def _launch(playwright):
-    on_path = next(filter(None, map(shutil.which, NAMES_ON_PATH)), None)
-    try:
-        return playwright.chromium.launch(executable_path=on_path, args=ARGUMENTS)
-    except Exception as error:
-        _no_browser(str(error).strip().splitlines()[0])
-
-
 # One per module, not per session: Playwright keeps an event loop running, and tests of
 # other modules that execute notebooks need to start their own.
 @pytest.fixture(scope="module")
 def browser():
     """A running Chromium: the one on the PATH, else Playwright's own."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ImportError:
         _no_browser("the Python package playwright is not installed")
     with sync_playwright() as playwright:
-        chromium = _launch(playwright)
+        try:
+            chromium = launch(playwright)
+        except Error as error:
+            _no_browser(error.message.strip().splitlines()[0])
         yield chromium
         chromium.close()
 
@@ -106,7 +77,8 @@ def new_page(browser):
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    if complaints:
+        pytest.fail("\n".join(complaints), pytrace=False)
 
 
 def _complain(complaints, message):

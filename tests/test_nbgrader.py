@@ -1,8 +1,10 @@
 """An instructor can use nbgrader on the same files: its own tools read them."""
 
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -17,13 +19,19 @@ SOLUTIONS = [path for path in notebooks.sources() if path.parent.name == "soluti
 def release(tmp_path_factory):
     """Student versions of every solution, made by nbgrader."""
     course = tmp_path_factory.mktemp("course")
+    scripts = str(Path(sys.executable).parent)  # nbgrader calls alembic by name
+    environment = os.environ | {"PATH": scripts + os.pathsep + os.environ["PATH"]}
     for source in SOLUTIONS:
         folder = course / "source" / source.stem
         folder.mkdir(parents=True)
         shutil.copy(source.with_suffix(".ipynb"), folder)
         command = [sys.executable, "-m", "nbgrader", "generate_assignment", source.stem]
         run = subprocess.run(
-            [*command, "--create"], cwd=course, capture_output=True, text=True
+            [*command, "--create"],
+            cwd=course,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert run.returncode == 0, run.stderr
     return course / "release"

@@ -45,7 +45,7 @@ def classes(seed, shape=(2, 3, 5), n_classes=7):
     return logits, local.integers(0, n_classes, shape), local.random(shape) < 0.6
 
 
-# One number by hand ---------------------------------------------------------------------
+# One number by hand -------------------------------------------------------------------
 
 
 def test_scores_2_1_0_by_hand():
@@ -84,7 +84,7 @@ def test_backward_steps_by_hand():
     assert d_logits.tolist() == [[0.5, -0.5]]
 
 
-# The twins agree, and so do the gradients -----------------------------------------------
+# The twins agree, and so do the gradients ---------------------------------------------
 
 
 @drawn
@@ -171,7 +171,7 @@ def test_backward_builds_no_jacobian():
     assert ops.log_softmax_backward(d_weights, np.log(weights)).shape == (n,)
 
 
-# Rules ----------------------------------------------------------------------------------
+# Rules --------------------------------------------------------------------------------
 
 
 @drawn
@@ -231,6 +231,13 @@ def test_a_masked_score_has_no_influence_not_by_one_bit(huge):
     np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+def test_allowed_scores_far_below_zero_keep_their_weight():
+    scores, mask = np.array([-1e12, -1e12, 0.0]), np.array([True, True, False])
+    assert ops.masked_softmax(scores, mask).tolist() == [0.5, 0.5, 0]
+    twin = twin_of(ops.masked_softmax)(*to_torch(scores, mask))
+    assert twin.tolist() == [0.5, 0.5, 0]
+
+
 def test_a_row_with_nothing_allowed_has_zero_weights_and_zero_gradient():
     scores, d_weights = rng.standard_normal((2, 3, 5))
     mask = np.array([[True] * 5, [False] * 5, [False, True, True, False, True]])
@@ -240,8 +247,9 @@ def test_a_row_with_nothing_allowed_has_zero_weights_and_zero_gradient():
     tensors = to_torch(scores, mask, requires_grad=True)
     twin = twin_of(ops.masked_softmax)(*tensors)
     assert np.all(twin[1].detach().numpy() == 0)
-    (gradient,) = autograd(twin, tensors[:1], d_weights)
-    assert np.all(np.isfinite(gradient))
+    # Anomaly detection fails on a nan anywhere on the way back, not only at its end.
+    with need_torch().autograd.set_detect_anomaly(True):
+        (gradient,) = autograd(twin, tensors[:1], d_weights)
     assert np.all(gradient[1] == 0)
 
 
@@ -328,7 +336,7 @@ def test_torch_agrees_with_its_own_cross_entropy():
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-12)
 
 
-# Devices --------------------------------------------------------------------------------
+# Devices ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", ["meta", "cuda"])
@@ -350,84 +358,3 @@ def test_every_twin_runs_on_any_device(device):
         if device == "cuda":
             ours = function(*[tensor.cpu().numpy() for tensor in tensors])
             np.testing.assert_allclose(theirs.cpu(), ours, **TOLERANCE["float64"])
-
-
-# Errors ---------------------------------------------------------------------------------
-
-FLOATS, BOOLS, LABELS = np.zeros((3, 5)), np.ones((3, 5), bool), np.zeros(3, int)
-REFUSED = {
-    "scores: a list": (
-        ops.softmax,
-        ([2.0, 1.0],),
-        "scores must be an array, but it is a list: convert it with np.asarray or "
-        "torch.tensor first",
-    ),
-    "scores: a number": (
-        ops.log_softmax,
-        (np.array(2.0),),
-        "scores must have at least 1 axes, but its shape is ()",
-    ),
-    "scores: nothing to choose from": (
-        ops.masked_softmax,
-        (np.zeros((3, 0)),),
-        "scores must have at least one entry along the last axis, but its shape is (3, 0)",
-    ),
-    "mask: numbers": (
-        ops.masked_softmax,
-        (FLOATS, FLOATS),
-        "mask must be boolean (True = may attend), but its dtype is {float64}",
-    ),
-    "mask: a list": (
-        ops.masked_softmax,
-        (FLOATS, [True] * 5),
-        "mask must be an array, but it is a list: convert it with np.asarray or "
-        "torch.tensor first",
-    ),
-    "mask: transposed": (
-        ops.masked_softmax,
-        (FLOATS, BOOLS.T),
-        "mask has shape (5, 3), which does not broadcast to the scores' shape (3, 5)",
-    ),
-    "mask: one axis too many": (
-        ops.masked_softmax,
-        (FLOATS, BOOLS[None]),
-        "mask has shape (1, 3, 5), which does not broadcast to the scores' shape (3, 5)",
-    ),
-    "target: floats": (
-        ops.cross_entropy,
-        (FLOATS, np.zeros(3)),
-        "target must hold integers, but its dtype is {float64}",
-    ),
-    "target: too short": (
-        ops.cross_entropy,
-        (FLOATS, LABELS[:2]),
-        "target has shape (2,) but logits have (3, 5): expected (3,)",
-    ),
-    "logits: a list": (
-        ops.cross_entropy,
-        ([[0.0, 1.0]], LABELS[:1]),
-        "logits must be an array, but it is a list: convert it with np.asarray or "
-        "torch.tensor first",
-    ),
-}
-
-
-@pytest.mark.parametrize("half", ["numpy", "torch"])
-@pytest.mark.parametrize("case", REFUSED)
-def test_bad_input_is_refused_in_one_sentence(case, half):
-    function, arguments, sentence = REFUSED[case]
-    name = "float64"
-    if half == "torch":
-        function, name = twin_of(function), "torch.float64"
-        arguments = [
-            to_torch(argument)[0] if isinstance(argument, np.ndarray) else argument
-            for argument in arguments
-        ]
-    with pytest.raises((TypeError, ValueError)) as error:
-        function(*arguments)
-    assert str(error.value) == sentence.replace("{float64}", name)
-
-
-def test_the_backward_of_a_loss_refuses_what_the_loss_refuses():
-    with pytest.raises(ValueError, match="^target has shape"):
-        ops.cross_entropy_backward(FLOATS, LABELS[:2])

@@ -1,7 +1,7 @@
 """What the tests of the library share: the other half, its tensors, its gradients.
 
-NumPy's half is tested wherever NumPy is. A test that asks for the PyTorch half is skipped,
-with the reason, where there is no PyTorch.
+NumPy's half is tested wherever NumPy is. A test that asks for the PyTorch half is
+skipped, with the reason, where there is no PyTorch.
 """
 
 import importlib

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-from course_lib.grading.question import grade_metadata, prose
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from course_lib.grading.question import grade_metadata, prose
 from course_lib.grading.questions import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +114,7 @@ def execute(notebook, folder):
     client = NotebookClient(
         notebook,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=True,

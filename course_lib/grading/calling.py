@@ -53,7 +53,7 @@ def call(function, arguments, n_returns):
     except (Exception, SystemExit) as error:
         return {"error": describe(error)}
     for position, (argument, copy) in enumerate(zip(arguments, copies, strict=True)):
-        if not np.array_equal(argument, copy, equal_nan=np.asarray(copy).dtype != bool):
+        if not np.array_equal(argument, copy, equal_nan=True):
             return {"changed": position}
     return {"values": values}
 
@@ -74,9 +74,11 @@ def plain(answer, n_returns):
     """What a function returned, as a list of `n_returns` plain arrays (or Refused)."""
     if n_returns == 1:
         return [_plain_array(answer)]
-    if not isinstance(answer, (list, tuple, np.ndarray)):
+    if not isinstance(answer, (list, tuple)):
         kind = type(answer).__name__
-        raise Refused(f"it should return {n_returns} values, but it returned one {kind}")
+        raise Refused(
+            f"it should return {n_returns} values, but it returned one {kind}"
+        )
     if len(answer) != n_returns:
         raise Refused(
             f"it should return {n_returns} values, but it returned {len(answer)}"
@@ -87,7 +89,7 @@ def plain(answer, n_returns):
 def _plain_array(answer):
     """One array of booleans, integers or floats in native form."""
     if answer is None:
-        raise Refused("it returned None: is the return line missing?")
+        raise Refused("it returned None (is the return line missing?)")
     try:
         array = np.asarray(answer)
     except Exception:

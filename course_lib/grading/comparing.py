@@ -35,7 +35,8 @@ def judge(question, inputs, outcome):
         Verdict.
     """
     if "values" in outcome:
-        return _compare(question, inputs, outcome["values"])
+        with np.errstate(all="ignore"):
+            return _compare(question, inputs, outcome["values"])
     if "unanswered" in outcome:
         return Verdict(UNANSWERED, _unanswered(question, outcome["unanswered"]))
     if "error" in outcome:
@@ -44,8 +45,8 @@ def judge(question, inputs, outcome):
         name = argument_names(question)[outcome["changed"]]
         return Verdict(
             WRONG,
-            f"`{question.function}` overwrites its input `{name}`, which its caller may "
-            "still need: compute a new array (`a = a - b`, not `a -= b`).",
+            f"`{question.function}` overwrites its input `{name}`, which its "
+            "caller may still need: compute a new array (`a = a - b`, not `a -= b`).",
         )
     sentence = outcome["refused"]
     returns = " and ".join(f"`{name}`" for name in question.returns)
@@ -61,7 +62,9 @@ def argument_names(question):
 def expected_values(question, inputs):
     """What the reference returns, as a list of arrays, one for each return value."""
     answer = question.reference(*inputs)
-    return [np.asarray(part) for part in (answer if len(question.returns) > 1 else [answer])]
+    return [
+        np.asarray(part) for part in (answer if len(question.returns) > 1 else [answer])
+    ]
 
 
 def _unanswered(question, raised_in):
@@ -90,9 +93,10 @@ def _compare(question, inputs, got):
         for a, b in zip(got, expected, strict=True)
     ):
         return Verdict(PASSED)
-    with np.errstate(all="ignore"):
-        own = question.explain(inputs, got, expected)
-    return Verdict(WRONG, own or _difference(question, got, expected), got, expected)
+    as_floats = [array.astype(float) for array in got]
+    own = question.explain(inputs, as_floats, expected)
+    message = own or _difference(question, got, expected)
+    return Verdict(WRONG, message[:1].upper() + message[1:], got, expected)
 
 
 def _tolerance(question, arrays):
@@ -116,7 +120,9 @@ def _difference(question, got, expected):
         where = f"`{name}`"
         if not np.isfinite(array).all():
             index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            return f"{where} is {array[index]}{_at(index)}: expected {right[index]:.4g}."
+            return (
+                f"{where} is {array[index]}{_at(index)}: expected {right[index]:.4g}."
+            )
         gap = np.abs(array.astype(float) - right)
         if gap.max(initial=0) > question.tolerance["float64"]:
             index = tuple(int(i) for i in np.unravel_index(gap.argmax(), gap.shape))

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from numpy.random import Generator
 
-# Largest relative and absolute difference, by the coarser dtype of inputs and answer.
-TOLERANCE = MappingProxyType({"float32": 1e-4, "float64": 1e-8})
+
+def _tolerance():
+    return {"float32": 1e-4, "float64": 1e-8}
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class Question:
         hints: three, from a nudge to almost the line
         reference: right answer; its argument names are the student's
         cases: families of inputs, easy ones first
-        explain: (inputs, got, expected) -> a sentence that names the mistake, or None.
-            `got` and `expected` are lists of arrays of equal shapes, one a return value.
-        tolerance: dtype name -> largest difference
+        explain: (inputs, got, expected) -> a sentence naming the mistake, or None.
+            `got` and `expected` are lists of arrays of equal shapes, one a return.
+        tolerance: largest relative and absolute difference, by the name of the coarser
+            dtype among inputs and answer
     """
 
     id: str
@@ -57,7 +58,7 @@ class Question:
     reference: Callable
     cases: tuple[Case, ...]
     explain: Callable[[tuple, list, list], str | None]
-    tolerance: Mapping[str, float] = field(default=TOLERANCE)
+    tolerance: Mapping[str, float] = field(default_factory=_tolerance)
 
     @property
     def chapter(self):
@@ -83,7 +84,9 @@ def prose(question):
 
 
 def _count(number, unit):
-    return f"{number} {unit}s" if unit == "point" and number != 1 else f"{number} {unit}"
+    return (
+        f"{number} {unit}s" if unit == "point" and number != 1 else f"{number} {unit}"
+    )
 
 
 def grade_metadata(question, role):

@@ -14,7 +14,9 @@ def load(question_id):
     found = {question.id: question for question in all_questions()}
     if question_id not in found:
         known = ", ".join(found)
-        raise UnknownQuestion(f"there is no question {question_id!r}: there are {known}")
+        raise UnknownQuestion(
+            f"there is no question {question_id!r}: there are {known}"
+        )
     return found[question_id]
 
 

@@ -1,0 +1,1 @@
+"""From a wrong answer to the sentence that names the mistake."""

@@ -1,0 +1,1 @@
+"""Training: one loop, decoding, metrics, and the runs whose results are committed."""

@@ -1,0 +1,204 @@
+"""Chapter 1's experiment: accuracy against length, with and without attention.
+
+A run is one model on one task. Its result is a small JSON file that says how it was
+made; `read_results` gives all of them. Every number comes from one thread of a CPU.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from course_lib.data.vocabulary import reverse_source
+from course_lib.in_torch.recurrent import Seq2Seq
+from course_lib.training.loop import fit
+from course_lib.training.metrics import (
+    accuracy_by_length,
+    sequence_correct,
+    token_accuracy,
+)
+from course_lib.training.tasks import TASKS
+from course_lib.training.translation import greedy_decode, translation_loss
+
+RESULTS = Path(str(files("course_lib.training"))) / "results" / "bottleneck"
+HIDDEN, SEEDS, BUDGETS = (32, 64, 128), (0, 1, 2), (1, 5)
+LOOKS = 5  # how often the accuracy is measured on the way
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: what the command line says, and nothing else."""
+
+    task: str
+    hidden: int
+    seed: int
+    attention: bool
+    budget: int = 1
+    reverse_source: bool = False
+
+    @property
+    def name(self):
+        """The name of its result, without the suffix."""
+        attention = "attention" if self.attention else "vector"
+        flipped = "-reversed" if self.reverse_source else ""
+        return (
+            f"{self.task}-h{self.hidden}-{attention}{flipped}"
+            f"-x{self.budget}-seed{self.seed}"
+        )
+
+    @property
+    def command(self):
+        """The command that makes its result."""
+        flags = "--attention" if self.attention else "--no-attention"
+        flags += " --reverse-source" if self.reverse_source else ""
+        return (
+            f"attention-course train bottleneck --task {self.task} --hidden "
+            f"{self.hidden} --seed {self.seed} --budget {self.budget} {flags}"
+        )
+
+    @property
+    def steps(self):
+        """How many steps it trains for."""
+        return self.budget * TASKS[self.task].budget
+
+
+def committed_runs():
+    """Every run whose result is committed, the ones that matter most first."""
+    grid = list(product(SEEDS, HIDDEN, ("lists", "digits")))
+    kinds = [(False, 5), (True, 1), (False, 1), (True, 5)]
+    runs = [
+        Run(task, hidden, seed, attention, budget)
+        for attention, budget in kinds
+        for seed, hidden, task in grid
+    ]
+    single = [Run("single", 64, seed, False, 5) for seed in SEEDS]
+    flipped = [Run("lists", 64, seed, False, 5, reverse_source=True) for seed in SEEDS]
+    return runs + single + flipped
+
+
+def build_model(run):
+    """The untrained model of a run; its first weights depend on the seed alone."""
+    source, target = TASKS[run.task].vocabularies()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return Seq2Seq(len(source), len(target), run.hidden, run.attention)
+
+
+def train(run, folder=RESULTS, progress=False):
+    """Train a run, or go on with one that was interrupted, and write its result.
+
+    Args:
+        run:      `Run`
+        folder:   where the result is written, and beside it the checkpoint meanwhile
+        progress: show a progress bar
+
+    Returns:
+        the result, a dict: see `measure` for the parts that are measured.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, checkpoint = folder / f"{run.name}.json", folder / f"{run.name}.pt"
+    result = json.loads(path.read_text("utf-8")) if path.exists() else _empty(run)
+    model = build_model(run)
+    for step in np.linspace(0, run.steps, LOOKS + 1, dtype=int)[1:].tolist():
+        if step <= max(result["at_step"], default=0):
+            continue
+        losses = fit(
+            model,
+            lambda step: _flip(TASKS[run.task].batch_at(run.seed, step), run),
+            translation_loss,
+            run.steps,
+            until=step,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        result["at_step"].append(step)
+        result["loss"].append(round(float(np.mean(losses[-50:])), 4))
+        for name, value in measure(model, run).items():
+            result[name] = [*result[name], value] if name != "examples" else value
+        _write(path, result)
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def measure(model, run):
+    """What a model can do on the test pairs of its task.
+
+    Returns:
+        a dict: sequence_accuracy, a number for each bin of lengths; token_accuracy, a
+        number; and examples, two pairs of each bin with what the model wrote.
+    """
+    task = TASKS[run.task]
+    plain = task.test_pairs()
+    pairs = _flip(plain, run)
+    n_target = pairs.target.shape[1]
+    predicted, _ = greedy_decode(model, pairs.source, pairs.source_mask, n_target)
+    correct = sequence_correct(predicted, pairs.target)
+    shares = accuracy_by_length(correct, pairs.length, task.bins)
+    return {
+        "sequence_accuracy": [round(share, 4) for share in shares],
+        "token_accuracy": round(token_accuracy(predicted, pairs.target), 4),
+        "examples": [
+            example
+            for first, last in task.bins
+            for example in _examples(task, plain, predicted, first, last)
+        ],
+    }
+
+
+def _examples(task, pairs, predicted, shortest, longest):
+    """The first two pairs of a bin in words, and what the model wrote."""
+    source_words, target_words = task.vocabularies()
+    inside = (pairs.length >= shortest) & (pairs.length <= longest)
+    return [
+        {
+            "length": int(pairs.length[row]),
+            "source": " ".join(source_words.decode(pairs.source[row])),
+            "target": " ".join(target_words.decode(pairs.target[row])),
+            "predicted": " ".join(target_words.decode(predicted[row])),
+        }
+        for row in np.flatnonzero(inside)[:2]
+    ]
+
+
+def read_results(folder=RESULTS):
+    """All committed results, as a list of dicts, in the order of their names."""
+    paths = sorted(Path(folder).glob("*.json"))
+    return [json.loads(path.read_text("utf-8")) for path in paths]
+
+
+def _empty(run):
+    """A result before anything is measured."""
+    task = TASKS[run.task]
+    return {
+        "command": run.command,
+        **asdict(run),
+        "steps": run.steps,
+        "trained_lengths": task.trained,
+        "bins": task.bins,
+        "bits_per_length": round(task.bits, 4),
+        "at_step": [],
+        "loss": [],
+        "sequence_accuracy": [],
+        "token_accuracy": [],
+        "examples": [],
+    }
+
+
+def _write(path, result):
+    """All of the file or nothing; one line for each entry of the result."""
+    entries = [
+        f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in result.items()
+    ]
+    beside = path.with_suffix(".part")
+    beside.write_text("{\n" + ",\n".join(entries) + "\n}\n", "utf-8")
+    beside.replace(path)
+
+
+def _flip(pairs, run):
+    return reverse_source(pairs) if run.reverse_source else pairs

@@ -1,0 +1,98 @@
+"""The one Sphinx extension of the book: all glue between Jupyter Book and the course.
+
+Scripts, fonts and formulas come from site/vendor/ and never from another host. The
+repository's address comes from pyproject.toml, or from the environment in a fork's CI.
+"""
+
+import html
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from docutils import nodes
+
+sys.path.insert(0, str(Path(__file__).parent))
+import marks  # noqa: E402  (Sphinx adds this folder to the path for this file only)
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js")]
+WIDGET_SCRIPTS = ["require.js", "widgets_offline.js", "embed-amd.js"]
+DESCRIPTION_LENGTH = 155  # what search engines show
+
+
+def repository():
+    """The repository's address, without a slash at its end."""
+    name = os.environ.get("GITHUB_REPOSITORY", "")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        return f"{server.rstrip('/')}/{name}"
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        return tomllib.load(file)["project"]["urls"]["Repository"].rstrip("/")
+
+
+def configure(app, config):
+    """Point Jupyter Book at our own files and at the repository."""
+    config.nb_ipywidgets_js = {name: {"defer": "defer"} for name in WIDGET_SCRIPTS}
+    config.mathjax_path = "mathjax/tex-chtml.js"
+    # The menu would ask for parts of MathJax that we do not serve.
+    config.mathjax3_config = {"options": {"enableMenu": False}}
+    config.html_theme_options.update(
+        repository_url=repository(),
+        repository_branch=os.environ.get("COURSE_BRANCH", "main"),
+        use_repository_button=True,
+        use_issues_button=True,
+        navbar_persistent=[],  # the theme draws a second search box otherwise
+    )
+    remove_thebe(app)
+
+
+def remove_thebe(app):
+    """Take out sphinx-thebe, which Jupyter Book always loads and which needs a network."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [
+            each for each in listeners if each.handler.__module__ != "sphinx_thebe"
+        ]
+    app.registry.css_files[:] = [
+        file for file in app.registry.css_files if file[0] != "sphinx-thebe.css"
+    ]
+
+
+def add_static(app):
+    """Publish our files, after Jupyter Book has put what it found on every page."""
+    app.config.html_static_path += [str(folder) for folder in STATIC]
+    app.add_css_file("course.css", priority=900)
+    app.add_js_file("course.js", defer="defer")
+
+
+def describe(doctree):
+    """The page's first paragraph without formulas, cut at a word."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if not any(paragraph.findall(nodes.math)) and len(text.split()) > 5:
+            if len(text) <= DESCRIPTION_LENGTH:
+                return text
+            return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
+    return ""
+
+
+def fill_page(app, pagename, templatename, context, doctree):
+    """Give the page its description and its starting colour scheme."""
+    context["default_mode"] = "auto"
+    description = describe(doctree) if doctree else ""
+    if description and 'name="description"' not in (context.get("metatags") or ""):
+        content = html.escape(description, quote=True)
+        tag = f'<meta name="description" content="{content}">'
+        context["metatags"] = (context.get("metatags") or "") + tag
+
+
+def setup(app):
+    """Connect the parts to Sphinx."""
+    app.connect("config-inited", configure, priority=100)
+    app.connect("builder-inited", add_static)
+    app.connect("doctree-resolved", marks.mark)
+    app.connect("doctree-resolved", marks.list_references)
+    app.connect("html-page-context", fill_page, priority=900)
+    marks.colour_code()
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

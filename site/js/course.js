@@ -1,0 +1,20 @@
+// A box that scrolls sideways must be reachable without a mouse.
+(function () {
+  const BOXES =
+    "pre, div.math, mjx-container[display='true'], .cell_output, " +
+    ".pst-scrollable-table-container, .output";
+
+  function update() {
+    for (const box of document.querySelectorAll(BOXES)) {
+      const scrolls =
+        box.scrollWidth > box.clientWidth + 1 &&
+        ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+      if (scrolls) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    }
+  }
+
+  addEventListener("load", update);
+  addEventListener("resize", update);
+  window.MathJax?.startup?.promise?.then(update);
+})();

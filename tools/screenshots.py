@@ -1,0 +1,83 @@
+"""Pictures of every page of the built book: `python -m tools.screenshots FOLDER`.
+
+Desktop and phone, light and dark, for people to look at. The book must be built.
+"""
+
+import shutil
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.serve import ROOT, server
+
+NAMES_ON_PATH = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDTHS = {"desktop": 1280, "phone": 390}
+
+
+def launch(playwright):
+    """Start the Chromium on the PATH, else Playwright's own."""
+    on_path = next(filter(None, map(shutil.which, NAMES_ON_PATH)), None)
+    return playwright.chromium.launch(executable_path=on_path, args=ARGUMENTS)
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder on a free port; gives the address, without a slash at its end."""
+    with server(folder, port=0) as listening:
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}"
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def settle(page):
+    """Wait until formulas are set and widgets drawn."""
+    page.wait_for_load_state("load")
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.wait_for_function(
+        """() => {
+            const states = document.querySelectorAll(
+                "script[type='application/vnd.jupyter.widget-view+json']");
+            const drawn = document.querySelectorAll(".jupyter-widgets, .course-widget");
+            return drawn.length >= states.length;
+        }"""
+    )
+    page.evaluate("() => document.fonts.ready.then(() => true)")
+
+
+def pages(html):
+    """The pages of a built book that people read, as paths below its folder."""
+    made = {"genindex.html", "search.html"}
+    found = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
+    return [name for name in found if name not in made and not name.startswith("_")]
+
+
+def main(folder):
+    """Take all pictures."""
+    from playwright.sync_api import sync_playwright
+
+    html, folder = ROOT / "_build" / "html", Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with served(html) as address, sync_playwright() as playwright:
+        browser = launch(playwright)
+        for scheme in ("light", "dark"):
+            for device, width in WIDTHS.items():
+                size = {"width": width, "height": 844}
+                page = browser.new_page(viewport=size, color_scheme=scheme)
+                for name in pages(html):
+                    page.goto(f"{address}/{name}")
+                    settle(page)
+                    stem = name.removesuffix(".html").replace("/", "-")
+                    path = folder / f"{stem}-{device}-{scheme}.png"
+                    page.screenshot(path=path, full_page=True)
+                    print(path)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "_build/screenshots")
