@@ -39,7 +39,6 @@ OUR_ADDRESS = {
         "README.md",
         "CITATION.cff",
         "CONTRIBUTING.md",
-        "_config.yml",
     },
 }
 
@@ -228,6 +227,6 @@ def test_the_address_of_the_repository_is_the_same_everywhere(prefix):
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "_config.yml"])
+@pytest.mark.parametrize("name", ["README.md", "CITATION.cff"])
 def test_the_address_of_the_repository_is_given_where_readers_look(name):
     assert f"https://github.com/{our_slug()}" in (ROOT / name).read_text("utf-8")

@@ -45,7 +45,9 @@ def stale_widgets(notebook):
 
 def test_committed_notebooks_hold_the_current_text_of_their_widgets():
     stale = {
-        path.name: stale_widgets(json.loads(path.read_text(encoding="utf-8")))
+        f"{folder}/{path.name}": stale_widgets(
+            json.loads(path.read_text(encoding="utf-8"))
+        )
         for folder in ("chapters", "solutions")
         for path in (ROOT / folder).glob("*.ipynb")
     }

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,10 +49,11 @@ def run(command, **environment):
     return done.returncode, done.stdout
 
 
-def last_line(text):
-    """The last line of a program's output that says something."""
+def gist(text):
+    """The line of a program's output that says most: its first error, else its last."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "nothing"
+    errors = [line for line in lines if line.startswith("ERROR: ")]
+    return textwrap.shorten((errors + lines[-1:] + ["(nothing)"])[0], 200)
 
 
 def apt_get(*packages):
@@ -95,7 +97,7 @@ def make_venv():
     say("making the virtual environment .venv")
     code, output = run([sys.executable, "-m", "venv", "--clear", VENV])
     if code:
-        raise Stop(f"the virtual environment could not be made: {last_line(output)}")
+        raise Stop(f"the virtual environment could not be made: {gist(output)}")
 
 
 def stamp(target):
@@ -130,18 +132,18 @@ def install(target):
     if code and any(sign in output for sign in OFFLINE_SIGNS):
         raise Stop(
             "the packages could not be fetched: is there a network? "
-            f"pip's last words: {last_line(output)}"
+            f"pip says: {gist(output)}"
         )
     if code:
-        raise Stop(f"pip could not install the packages: {last_line(output)}")
+        raise Stop(f"pip could not install the packages: {gist(output)}")
 
 
 def vendor():
     """Fetch the browser files that the site serves itself, unless they are there."""
     code, output = run([PYTHON, "tools/vendor.py"])
     if code:
-        raise Stop(last_line(output))
-    say(last_line(output))
+        raise Stop(gist(output))
+    say(gist(output))
 
 
 def find_browser():
@@ -170,7 +172,8 @@ def main(arguments):
             if target == "test":
                 find_browser()
             stamp(target).write_text(wanted(target))
-        vendor()
+        if target == "test":  # `make serve` fetches them when it builds
+            vendor()
     except (Stop, OSError) as problem:
         print(f"setup: {problem}", file=sys.stderr)
         return 1

@@ -83,7 +83,7 @@ def extract(tarball, files, folder):
 
 
 def gather(packages, folder):
-    """Fetch, check and unpack the packages; returns the folder with the wanted files."""
+    """Fetch, check and unpack the packages; gives the folder of the wanted files."""
     fetch(
         [f"{name}@{package['version']}" for name, package in packages.items()], folder
     )

@@ -130,13 +130,19 @@ def gold_alignment(source, target):
         without counterpart: the German "und" has none, nor has the English "and".
     """
     value_of = _word_values()
+    for word in (*source, *target):
+        if word not in value_of:
+            raise ValueError(f"{word!r} is no English or German number word")
     positions = defaultdict(list)
     for position, word in enumerate(source):
         positions[value_of[word]].append(position)
-    aligned = []
-    for word in target:
-        same = positions[value_of[word]] if value_of[word] is not None else []
-        aligned.append(same.pop(0) if same else NO_COUNTERPART)
+    positions[None] = []  # "and" and "und" have no value
+    aligned = [
+        positions[value].pop(0)
+        if positions[value := value_of[word]]
+        else NO_COUNTERPART
+        for word in target
+    ]
     return np.array(aligned, dtype=int)
 
 

@@ -23,6 +23,8 @@ DTYPES = {"|b1", "|i1", "|u1"} | {
     f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8)
 }
 MAX_AXES = 16
+MAX_BYTES = 2**22  # of one array
+TOO_LARGE = f"it returned an array of more than {MAX_BYTES:,} bytes"
 
 
 class Refused(ValueError):
@@ -97,6 +99,8 @@ def _plain_array(answer):
     if array.dtype.kind not in "biuf":
         kind = type(answer).__name__
         raise Refused(f"it returned a {kind} that does not hold plain numbers")
+    if array.nbytes > MAX_BYTES:
+        raise Refused(TOO_LARGE)
     size = min(array.dtype.itemsize, 8)
     return np.array(array, dtype=f"{array.dtype.kind}{size}")
 
@@ -109,12 +113,11 @@ def encode(array):
     return {"dtype": array.dtype.str, "shape": array.shape, "data": data}
 
 
-def decode(message, max_bytes):
+def decode(message):
     """The array that `encode` packed; everything is checked before it is unpacked.
 
     Args:
         message: anything at all, from a process that is not trusted
-        max_bytes: int, the most the array may take
 
     Raises:
         Refused, with one sentence.
@@ -128,8 +131,8 @@ def decode(message, max_bytes):
     if not sizes_fit or any(type(n) is not int or n < 0 for n in shape):
         raise Refused("it returned an array with an impossible shape")
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if n_bytes > max_bytes:
-        raise Refused(f"it returned an array of more than {max_bytes:,} bytes")
+    if n_bytes > MAX_BYTES:
+        raise Refused(TOO_LARGE)
     if not isinstance(data, str) or len(data) != 4 * math.ceil(n_bytes / 3):
         raise Refused("it returned an array whose size is not that of its shape")
     try:

@@ -27,8 +27,9 @@ class Notebook:
     grade_ids: frozenset[str]
 
     def cell_defining(self, name):
-        """Index of the last cell that seems to define `name`, or None."""
-        pattern = re.compile(rf"^\s*(def\s+{name}\b|class\s+{name}\b|{name}\s*=)", re.M)
+        """Index of the last cell that seems to define or import `name`, or None."""
+        starts = rf"(def|class)\s+{name}\b|{name}\s*=|from\b.*\bimport\b.*\b{name}\b"
+        pattern = re.compile(rf"^\s*({starts})", re.M)
         found = [i for i, cell in enumerate(self.cells) if pattern.search(cell)]
         return found[-1] if found else None
 

@@ -5,7 +5,6 @@ import time
 from course_lib.grading.calling import Refused, decode, encode
 from course_lib.grading.process import Stopped, Worker
 
-MAX_ANSWER_BYTES = 2**25
 MAX_TEXT = 300
 
 
@@ -103,7 +102,7 @@ def outcome(reply, question):
         if len(values) != n_returns:
             return {"refused": f"it returned {len(values)} values, not {n_returns}"}
         try:
-            return {"values": [decode(value, MAX_ANSWER_BYTES) for value in values]}
+            return {"values": [decode(value) for value in values]}
         except Refused as refusal:
             return {"refused": str(refusal)}
     if "unanswered" in reply:

@@ -19,7 +19,6 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[3:]]
 
 from calling import call, decode, describe, encode  # noqa: E402 (after its path is set)
 
-MAX_BYTES = 2**26
 PYTHON_CELL_MAGICS = {"%%capture", "%%prun", "%%time", "%%timeit"}
 MAGIC_LINE = re.compile(
     r"^(?P<indent>\s*)([\w.]+(\s*,\s*[\w.]+)*\s*=\s*)?([%!?]|\S+\?{1,2}\s*$).*$"
@@ -60,7 +59,7 @@ def answer(request, namespace):
     function = namespace.get(request["call"])
     if not callable(function):
         return {"missing": True}
-    arguments = [decode(argument, MAX_BYTES) for argument in request["arguments"]]
+    arguments = [decode(argument) for argument in request["arguments"]]
     arguments = [a.copy() if a.ndim else a.item() for a in arguments]
     try:
         outcome = call(function, arguments, request["n_returns"])

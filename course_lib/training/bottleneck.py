@@ -25,7 +25,7 @@ from course_lib.training.tasks import TASKS
 from course_lib.training.translation import greedy_decode, translation_loss
 
 RESULTS = Path(str(files("course_lib.training"))) / "results" / "bottleneck"
-HIDDEN, SEEDS, BUDGETS = (32, 64, 128), (0, 1, 2), (1, 5)
+HIDDEN, SEEDS = (32, 64, 96), (0, 1, 2)
 LOOKS = 5  # how often the accuracy is measured on the way
 
 
@@ -69,15 +69,17 @@ class Run:
 def committed_runs():
     """Every run whose result is committed, the ones that matter most first."""
     grid = list(product(SEEDS, HIDDEN, ("lists", "digits")))
-    kinds = [(False, 5), (True, 1), (False, 1), (True, 5)]
-    runs = [
-        Run(task, hidden, seed, attention, budget)
-        for attention, budget in kinds
-        for seed, hidden, task in grid
-    ]
+    uneven, even = ((False, 5), (True, 1)), ((False, 1), (True, 5))
     single = [Run("single", 64, seed, False, 5) for seed in SEEDS]
     flipped = [Run("lists", 64, seed, False, 5, reverse_source=True) for seed in SEEDS]
-    return runs + single + flipped
+
+    def runs(kinds):
+        return [
+            Run(task, hidden, seed, attention, budget)
+            for (seed, hidden, task), (attention, budget) in product(grid, kinds)
+        ]
+
+    return runs(uneven) + single + flipped + runs(even)
 
 
 def build_model(run):
@@ -102,7 +104,7 @@ def train(run, folder=RESULTS, progress=False):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path, checkpoint = folder / f"{run.name}.json", folder / f"{run.name}.pt"
-    result = json.loads(path.read_text("utf-8")) if path.exists() else _empty(run)
+    result = _read(path) if path.exists() else _empty(run)
     model = build_model(run)
     for step in np.linspace(0, run.steps, LOOKS + 1, dtype=int)[1:].tolist():
         if step <= max(result["at_step"], default=0):
@@ -119,7 +121,8 @@ def train(run, folder=RESULTS, progress=False):
         result["at_step"].append(step)
         result["loss"].append(round(float(np.mean(losses[-50:])), 4))
         for name, value in measure(model, run).items():
-            result[name] = [*result[name], value] if name != "examples" else value
+            latest = name in ("tested", "examples")
+            result[name] = value if latest else [*result[name], value]
         _write(path, result)
     checkpoint.unlink(missing_ok=True)
     return result
@@ -130,7 +133,8 @@ def measure(model, run):
 
     Returns:
         a dict: sequence_accuracy, a number for each bin of lengths; token_accuracy, a
-        number; and examples, two pairs of each bin with what the model wrote.
+        number; tested, how many pairs each bin has; and examples, two pairs of each
+        bin with what the model wrote.
     """
     task = TASKS[run.task]
     plain = task.test_pairs()
@@ -142,6 +146,10 @@ def measure(model, run):
     return {
         "sequence_accuracy": [round(share, 4) for share in shares],
         "token_accuracy": round(token_accuracy(predicted, pairs.target), 4),
+        "tested": [
+            int(((pairs.length >= first) & (pairs.length <= last)).sum())
+            for first, last in task.bins
+        ],
         "examples": [
             example
             for first, last in task.bins
@@ -168,7 +176,15 @@ def _examples(task, pairs, predicted, shortest, longest):
 def read_results(folder=RESULTS):
     """All committed results, as a list of dicts, in the order of their names."""
     paths = sorted(Path(folder).glob("*.json"))
-    return [json.loads(path.read_text("utf-8")) for path in paths]
+    return [_read(path) for path in paths]
+
+
+def _read(path):
+    """A result, or one sentence about a damaged file."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no result: delete it to train anew") from error
 
 
 def _empty(run):
@@ -178,13 +194,14 @@ def _empty(run):
         "command": run.command,
         **asdict(run),
         "steps": run.steps,
-        "trained_lengths": task.trained,
-        "bins": task.bins,
+        "trained_lengths": list(task.trained),
+        "bins": [list(lengths) for lengths in task.bins],
         "bits_per_length": round(task.bits, 4),
         "at_step": [],
         "loss": [],
         "sequence_accuracy": [],
         "token_accuracy": [],
+        "tested": [],
         "examples": [],
     }
 

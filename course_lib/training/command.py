@@ -40,6 +40,8 @@ def bottleneck(everything, folder, **options):
     if not everything and (options["task"] is None or options["hidden"] is None):
         raise click.UsageError("give --task and --hidden, or --all")
     try:
+        import torch
+
         from course_lib.training import bottleneck as experiment
     except ModuleNotFoundError as missing:
         if missing.name != "torch":
@@ -47,6 +49,7 @@ def bottleneck(everything, folder, **options):
         raise click.ClickException(
             "training needs PyTorch: pip install 'attention-course[torch]'"
         ) from None
+    torch.set_num_threads(1)  # the committed results were made on one thread
     runs = experiment.committed_runs() if everything else [experiment.Run(**options)]
     for run in runs:
         if options["task"] in (None, run.task):

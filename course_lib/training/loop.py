@@ -15,7 +15,7 @@ def fit(
     steps,
     *,
     until=None,
-    learning_rate=4e-3,
+    learning_rate=8e-3,
     clip=1.0,
     checkpoint=None,
     progress=False,

@@ -65,7 +65,7 @@ TASKS = {
             vocabularies=partial(_number_vocabularies, 1000),
             trained=(1, 4),
             bins=((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)),
-            budget=400,
+            budget=300,
             bits=float(np.log2(1000)),
         ),
         Task(
@@ -74,7 +74,7 @@ TASKS = {
             vocabularies=lambda: (DIGITS, DIGITS),
             trained=(1, 16),
             bins=((1, 4), (5, 8), (9, 12), (13, 16), (17, 20)),
-            budget=600,
+            budget=500,
             bits=float(np.log2(10)),
         ),
         Task(

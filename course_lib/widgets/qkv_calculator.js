@@ -208,7 +208,7 @@ function positionTable(page, labels) {
   const element = make("div", { className: "qkv-scroll" }, table);
   const show = (state, result) => {
     const divisor = state.scale ? [" / \u221ad", make("sub", {}, "k")] : [];
-    scoreHeader.replaceChildren("score q \u00b7 k", ...divisor);
+    scoreHeader.replaceChildren("score q\u00a0\u00b7\u00a0k", ...divisor);
     for (const each of rows) each.show(result, state.mask);
   };
   return { element, show };

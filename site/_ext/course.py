@@ -7,14 +7,12 @@ repository's address comes from pyproject.toml, or from the environment in a for
 import html
 import os
 import re
-import sys
 import tomllib
 from pathlib import Path
 
+import marks
+import mend
 from docutils import nodes
-
-sys.path.insert(0, str(Path(__file__).parent))
-import marks  # noqa: E402  (Sphinx adds this folder to the path for this file only)
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js")]
@@ -49,7 +47,7 @@ def configure(app, config):
 
 
 def remove_thebe(app):
-    """Take out sphinx-thebe, which Jupyter Book always loads and which needs a network."""
+    """Take out sphinx-thebe: Jupyter Book always loads it, and it needs a network."""
     for listeners in app.events.listeners.values():
         listeners[:] = [
             each for each in listeners if each.handler.__module__ != "sphinx_thebe"
@@ -91,6 +89,7 @@ def setup(app):
     """Connect the parts to Sphinx."""
     app.connect("config-inited", configure, priority=100)
     app.connect("builder-inited", add_static)
+    app.connect("builder-inited", mend.mend_templates)
     app.connect("doctree-resolved", marks.mark)
     app.connect("doctree-resolved", marks.list_references)
     app.connect("html-page-context", fill_page, priority=900)

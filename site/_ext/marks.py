@@ -18,16 +18,17 @@ WORDS = {
     "values": "value",
 }
 NOTES = {
-    "Predict first.": "predict",
-    "Claim.": "claim",
-    "Takeaway.": "takeaway",
-    "What would make this false?": "falsify",
+    "Predict first": "predict",
+    "Claim": "claim",
+    "Takeaway": "takeaway",
+    "What would make this false": "falsify",
 }
 
 
 def mark(app, doctree, docname):
     """Add the classes to a page's tree."""
-    for node in doctree.findall(lambda node: isinstance(node, _MARKED)):
+    coloured = (nodes.strong, nodes.literal)
+    for node in doctree.findall(lambda node: isinstance(node, coloured)):
         word = WORDS.get(node.astext().lower())
         if word:
             node["classes"].append(word)
@@ -37,13 +38,10 @@ def mark(app, doctree, docname):
             _outermost(paragraph)["classes"] += ["course-note", f"course-{kind}"]
 
 
-_MARKED = (nodes.strong, nodes.literal)
-
-
 def _note(paragraph):
-    first = paragraph.children[0] if paragraph.children else None
-    if isinstance(first, nodes.strong):
-        return NOTES.get(first.astext())
+    first = next((child for child in paragraph if child.astext()), None)
+    if isinstance(first, (nodes.strong, nodes.emphasis)):
+        return NOTES.get(first.astext().rstrip(".:?"))
     return None
 
 

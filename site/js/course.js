@@ -1,8 +1,7 @@
 // A box that scrolls sideways must be reachable without a mouse.
 (function () {
   const BOXES =
-    "pre, div.math, mjx-container[display='true'], .cell_output, " +
-    ".pst-scrollable-table-container, .output";
+    "pre, div.math, .cell_output, .output, .pst-scrollable-table-container";
 
   function update() {
     for (const box of document.querySelectorAll(BOXES)) {

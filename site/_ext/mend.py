@@ -1,0 +1,38 @@
+"""What the theme's templates leave out for readers who do not see the page.
+
+Each entry mends one finding of axe-core: what the template says (a regular
+expression), what we say.
+"""
+
+import re
+
+REPAIRS = (
+    # The visible text names the button; a label of its own hid part of it.
+    (' title="Search" aria-label="Search"', ""),
+    # The button has a name; its icons' titles gave it three more.
+    (r'(<i class="theme-switch [^>]*?) +title="[^"]*"', r'\1 aria-hidden="true"'),
+    # The course's name above the table of contents stood in no landmark.
+    (
+        '<div id="pst-primary-sidebar" ',
+        '<div id="pst-primary-sidebar" role="region" aria-label="Course" ',
+    ),
+    # The arrow that unfolds a chapter had no name.
+    (
+        '<summary><span class="toctree-toggle"',
+        '<summary aria-label="Pages of this chapter"><span class="toctree-toggle"',
+    ),
+)
+
+
+def mend(page):
+    """The page's HTML with every repair made."""
+    for found, better in REPAIRS:
+        page = re.sub(found, better, page)
+    return page
+
+
+def mend_templates(app):
+    """Have Sphinx mend each page as it is written."""
+    templates = app.builder.templates
+    render = templates.render
+    templates.render = lambda name, context: mend(render(name, context))
