@@ -486,7 +486,7 @@ assert np.allclose(all_weights[3], 1 / 7)
 # 4. $dQ = dS\, K / \sqrt{d_k}$ and $dK = dS^\top Q / \sqrt{d_k}$.
 
 # %%
-from course_lib.plotting.graph import draw_attention_graph
+from course_lib.plotting import draw_attention_graph
 
 fig, ax = plt.subplots(figsize=(7.4, 3.9))
 draw_attention_graph(ax)

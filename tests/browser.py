@@ -5,13 +5,14 @@ the end if the page asked for more, missed a file, or wrote an error to its cons
 """
 
 import os
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from tools.screenshots import launch, served, settle
 
-__all__ = ["browser", "new_page", "served", "settle"]
+__all__ = ["browser", "new_page", "served", "settle", "watched_page"]
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1"}
 
@@ -47,10 +48,14 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def new_page(browser):
-    """A function that opens a page: `new_page(width=1280, color_scheme="light")`."""
-    complaints, contexts = [], []
+@contextmanager
+def watched_page(browser, width=1280, height=900, color_scheme="light", **options):
+    """Open a page that may talk to this machine only.
+
+    Gives the page and the list of its complaints: requests to other hosts, missing
+    files, errors in its console. It grows while the page is in use.
+    """
+    complaints = []
 
     def guard(route):
         if is_local(route.request.url):
@@ -59,33 +64,41 @@ def new_page(browser):
             complaints.append(f"asked another host: {route.request.url}")
             route.abort()
 
-    def open_page(width=1280, height=900, color_scheme="light", **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=color_scheme,
-            reduced_motion="reduce",
-            **options,
-        )
-        contexts.append(context)
-        context.route("**/*", guard)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(f"script failed: {error}"))
-        page.on("console", lambda message: _complain(complaints, message))
-        page.on("response", lambda response: _missing(complaints, response))
-        return page
+    def console(message):
+        if message.type == "error":
+            complaints.append(f"console: {message.text}")
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    def response(answer):
+        if answer.status >= 400:
+            complaints.append(f"{answer.status}: {answer.url}")
+
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=color_scheme,
+        reduced_motion="reduce",
+        **options,
+    )
+    context.route("**/*", guard)
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(f"script failed: {error}"))
+    page.on("console", console)
+    page.on("response", response)
+    yield page, complaints
+    context.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """A function that opens a page: `new_page(width=1280, color_scheme="light")`."""
+    with ExitStack() as stack:
+        opened = []
+
+        def open_page(**options):
+            page, complaints = stack.enter_context(watched_page(browser, **options))
+            opened.append(complaints)
+            return page
+
+        yield open_page
+    complaints = [complaint for of_page in opened for complaint in of_page]
     if complaints:
         pytest.fail("\n".join(complaints), pytrace=False)
-
-
-def _complain(complaints, message):
-    if message.type == "error":
-        complaints.append(f"console: {message.text}")
-
-
-def _missing(complaints, response):
-    if response.status >= 400:
-        complaints.append(f"{response.status}: {response.url}")

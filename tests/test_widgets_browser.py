@@ -36,8 +36,9 @@ MOUNT = """async ([esm, css, state]) => {
   (window.mounted ??= []).push({ model, el, cleanUp, listeners });
 }"""
 BLANK = (
-    '<html lang="en" data-theme="{theme}"><title>Widget</title><meta name="viewport" '
-    'content="width=device-width"><body style="margin: 1rem"><main></main></html>'
+    '<html lang="en"><title>Widget</title><meta name="viewport" '
+    'content="width=device-width"><body style="margin: 1rem; font-family: sans-serif">'
+    "<main></main></html>"
 )
 
 
@@ -58,10 +59,10 @@ def calculator(new_page, widget):
     return mount(new_page(), widget)
 
 
-def mount(page, widget, theme="light"):
+def mount(page, widget):
     """Put a widget on a page as a static site does: its texts and its state."""
     if not page.locator("main").count():
-        page.set_content(BLANK.format(theme=theme))
+        page.set_content(BLANK)
     state = json.loads(json.dumps(widget.get_state()))
     page.evaluate(MOUNT, [widget._esm, widget._css, state])
     return page

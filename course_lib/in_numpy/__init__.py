@@ -16,6 +16,14 @@ from course_lib.in_numpy.ops import (
     softmax,
     softmax_backward,
 )
+from course_lib.in_numpy.recurrent import (
+    encoder_decoder,
+    encoder_decoder_backward,
+    gru,
+    gru_backward,
+    gru_cell,
+    gru_cell_backward,
+)
 
 __all__ = [
     "attend",
@@ -23,6 +31,12 @@ __all__ = [
     "causal_mask",
     "cross_entropy",
     "cross_entropy_backward",
+    "encoder_decoder",
+    "encoder_decoder_backward",
+    "gru",
+    "gru_backward",
+    "gru_cell",
+    "gru_cell_backward",
     "log_softmax",
     "log_softmax_backward",
     "masked_softmax",

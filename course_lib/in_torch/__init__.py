@@ -3,11 +3,23 @@
 from course_lib.in_torch.attention import attend, scaled_dot_product_attention
 from course_lib.in_torch.masks import causal_mask, padding_mask
 from course_lib.in_torch.ops import cross_entropy, log_softmax, masked_softmax, softmax
+from course_lib.in_torch.recurrent import (
+    Encoder,
+    Seq2Seq,
+    encoder_decoder,
+    gru,
+    gru_cell,
+)
 
 __all__ = [
+    "Encoder",
+    "Seq2Seq",
     "attend",
     "causal_mask",
     "cross_entropy",
+    "encoder_decoder",
+    "gru",
+    "gru_cell",
     "log_softmax",
     "masked_softmax",
     "padding_mask",

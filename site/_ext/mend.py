@@ -7,8 +7,8 @@ expression), what we say.
 import re
 
 REPAIRS = (
-    # The visible text names the button; a label of its own hid part of it.
-    (' title="Search" aria-label="Search"', ""),
+    # The visible text names the wide search button; a label of its own hid part of it.
+    (r'(search-button-field [^>]*?) title="Search" aria-label="Search"', r"\1"),
     # The button has a name; its icons' titles gave it three more.
     (r'(<i class="theme-switch [^>]*?) +title="[^"]*"', r'\1 aria-hidden="true"'),
     # The course's name above the table of contents stood in no landmark.

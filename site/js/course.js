@@ -1,7 +1,8 @@
 // A box that scrolls sideways must be reachable without a mouse.
 (function () {
   const BOXES =
-    "pre, div.math, .cell_output, .output, .pst-scrollable-table-container";
+    "pre, div.math, mjx-container, .cell_output, .output, " +
+    ".pst-scrollable-table-container";
 
   function update() {
     for (const box of document.querySelectorAll(BOXES)) {
@@ -15,5 +16,6 @@
 
   addEventListener("load", update);
   addEventListener("resize", update);
+  addEventListener("toggle", update, true); // a hint was opened
   window.MathJax?.startup?.promise?.then(update);
 })();

@@ -173,7 +173,7 @@ def softmax_at(scores, temperature):
 
 # %% 2.3 wrong: says "however narrowly it wins"
 def softmax_at(scores, temperature):
-    temperature = max(temperature, 1e-3)
+    temperature = max(temperature, 1e-5)
     shifted = (scores - scores.max(axis=-1, keepdims=True)) / temperature
     return np.exp(shifted) / np.exp(shifted).sum(axis=-1, keepdims=True)
 

@@ -12,6 +12,7 @@ from course_lib.in_numpy import ops
 
 
 def softmax(inputs, got, expected):
+    """Question 2.1: overflow, sign, axis, or not the exponential."""
     scores, weights = inputs[0], got[0]
     row = first(~np.isfinite(weights).all(axis=-1))
     if row is not None and scores[row].max() < 0:
@@ -29,6 +30,7 @@ def softmax(inputs, got, expected):
 
 
 def lookup(inputs, got, expected):
+    """Question 2.2: scaled, hard, not normalised, or a wrong weighted sum."""
     query, key, value = inputs
     output, weights = got
     scores = key @ query
@@ -56,6 +58,7 @@ def lookup(inputs, got, expected):
 
 
 def softmax_at(inputs, got, expected):
+    """Question 2.3: the temperature's place, and its two limits."""
     scores, temperature = inputs
     weights = got[0]
     if not np.isfinite(weights).all():
@@ -95,6 +98,7 @@ def _zero_temperature(weights, right):
 
 
 def masked_softmax(inputs, got, expected):
+    """Question 2.4: empty rows, leaks, and masks the wrong way round."""
     (scores, mask), weights = inputs, got[0]
     empty = ~mask.any(axis=-1)
     row = first(~np.isclose(weights, expected[0], 1e-4, 1e-5).all(axis=-1))
@@ -153,6 +157,7 @@ def _leak(scores, mask, weights, name):
 
 
 def backward(inputs, got, expected):
+    """Question 2.5: the forward pass first, then one gradient after the other."""
     d_output, query, key, value = inputs
     wrong = [not close(a, b) for a, b in zip(got, expected, strict=True)]
     raw = query @ np.swapaxes(key, -1, -2)  # (..., n_q, n_k)
@@ -196,6 +201,7 @@ def _score_gradients(inputs, got, expected, root):
 
 
 def weights_for(inputs, got, expected):
+    """Question 2.6: the sum, the target, then whether it can be reached."""
     target, value = inputs
     weights, reachable = got
     least = weights.min()

@@ -367,7 +367,7 @@ def _simplex(d_v, inside, dtype=np.float64, shift=0):
     def inputs(rng):
         corners = np.concatenate([np.zeros((1, d_v)), 2 * np.eye(d_v)]) + shift
         corners += rng.uniform(-0.1, 0.1, corners.shape)
-        weights = rng.uniform(0.8, 1, d_v + 1)
+        weights = rng.uniform(0.3, 1, d_v + 1)
         if not inside:
             weights[0] = -weights[1:].sum() / 3
         value = corners[order := rng.permutation(d_v + 1)]
