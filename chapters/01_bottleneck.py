@@ -92,7 +92,7 @@ for n_words in (3, 30, 300):
     print(f"{n_words:3} words -> states {states.shape}, vector {vector.shape}")
     assert vector.shape == (d_h,)
 
-# %%
+# %% tags=["hide-input"]
 from course_lib.plotting import draw_seq2seq
 
 fig, (above, below) = plt.subplots(
@@ -188,7 +188,7 @@ for net in range(n_nets):
     reach[net] = np.linalg.norm(d_x, axis=-1)
 reach /= reach[:, -1:]
 
-# %%
+# %% tags=["hide-input"]
 distance = np.arange(n_words)[::-1]
 fig, ax = plt.subplots(figsize=(5.2, 2.7))
 ax.semilogy(distance, reach.T, color="0.8", linewidth=0.8)
@@ -315,7 +315,7 @@ def runs(task, hidden, attention, budget):
     return [run for run in results if wanted.items() <= run.items()]
 
 
-# %%
+# %% tags=["hide-input"]
 from course_lib.plotting import draw_accuracy
 
 sizes, names = (32, 64, 96), {"digits": "digits", "lists": "numbers in the list"}
@@ -437,7 +437,7 @@ for task_name in names:
 #
 # PLACEHOLDER single
 
-# %%
+# %% tags=["hide-input"]
 single = [run for run in results if run["task"] == "single"]
 fig, ax = plt.subplots(figsize=(5.2, 2.8))
 steps = single[0]["at_step"]

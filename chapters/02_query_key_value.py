@@ -132,7 +132,7 @@ assert np.allclose(weights.round(2), [0.06, 0.02, 0.02, 0.41, 0.06, 0.41, 0.02])
 # $$o = \sum_i w_i\, v_i$$
 #
 # Only two values are not zero here, so it is short work:
-# $0.41 \cdot (2, 0) + 0.41 \cdot (0, 2) = (0.83, 0.83)$.
+# $0.413 \cdot (2, 0) + 0.413 \cdot (0, 2) = (0.83, 0.83)$.
 
 # %%
 output = weights @ value  # (d_v,)
@@ -140,7 +140,7 @@ print("output:", output.round(2))
 assert np.allclose(output, [0.83, 0.83], atol=0.005)
 assert np.isclose(weights[3] + weights[5], 0.83, atol=0.005)
 
-# %%
+# %% tags=["hide-input"]
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(7.2, 2.4), sharey=True)
 rows = np.arange(len(words))
 left.barh(rows, scores, color="C1")
@@ -242,7 +242,7 @@ for size in (1, 10):
     x, y = clouds[size].T
     assert (x >= 0).all() and (y >= 0).all() and (x + y <= 2 + 1e-12).all()
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.9), sharex=True, sharey=True)
 for ax, (size, cloud) in zip(axes, clouds.items(), strict=True):
     ax.fill(*corners.T, color="C2", alpha=0.12)
@@ -296,7 +296,7 @@ assert softmax(three_scores)[0].round(2) == 0.67
 assert softmax(three_scores / 0.1)[0] > 0.9999
 assert np.allclose(softmax(three_scores / 1000), 1 / 3, atol=0.001)
 
-# %%
+# %% tags=["hide-input"]
 temperatures = np.logspace(-1.3, 2, 80)
 curves = softmax(three_scores / temperatures[:, None])  # (80, 3)
 fig, ax = plt.subplots(figsize=(5, 2.7))
@@ -445,7 +445,7 @@ assert np.allclose(outputs[0], output) and np.allclose(outputs[1], narrow_output
 # The first row is our lookup by hand: a temperature of $1/\sqrt{2}$ undoes the division
 # by $\sqrt{d_k} = \sqrt{2}$, which we did not do then.
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.6, 2.3))
 draw_weights(ax, all_weights, ["(1, 1)", "(1, 0)", "(0, 1)", "(0, 0)"], words)
 ax.set(xlabel="key", ylabel="query")
@@ -485,7 +485,7 @@ assert np.allclose(all_weights[3], 1 / 7)
 #    entry by entry. A score grows if its value is better than the present average.
 # 4. $dQ = dS\, K / \sqrt{d_k}$ and $dK = dS^\top Q / \sqrt{d_k}$.
 
-# %%
+# %% tags=["hide-input"]
 from course_lib.plotting import draw_attention_graph
 
 fig, ax = plt.subplots(figsize=(7.4, 3.9))
@@ -585,7 +585,7 @@ print("query:", learned.round(2), " output:", out.round(2))
 assert np.allclose(out, output, atol=1e-3)
 assert np.allclose(learned, np.sqrt(2), atol=0.01)
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.6, 2.7))
 for word, curve in zip(words, np.transpose(history), strict=True):
     strong = word in ("capital", "France")

@@ -57,12 +57,9 @@ def watched_page(browser, width=1280, height=900, color_scheme="light", **option
     """
     complaints = []
 
-    def guard(route):
-        if is_local(route.request.url):
-            route.continue_()
-        else:
-            complaints.append(f"asked another host: {route.request.url}")
-            route.abort()
+    def request(asked):
+        if not is_local(asked.url):
+            complaints.append(f"asked another host: {asked.url}")
 
     def console(message):
         if message.type == "error":
@@ -78,10 +75,10 @@ def watched_page(browser, width=1280, height=900, color_scheme="light", **option
         reduced_motion="reduce",
         **options,
     )
-    context.route("**/*", guard)
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(f"script failed: {error}"))
     page.on("console", console)
+    page.on("request", request)
     page.on("response", response)
     yield page, complaints
     context.close()

@@ -108,7 +108,7 @@ def test_prose_has_task_prediction_and_three_nested_hints(question):
     text = prose(question)
     heading = text.splitlines()[0]
     assert heading == (
-        f"### Exercise {question.id}: {question.title} "
+        f"## Exercise {question.id}: {question.title} "
         f"({question.minutes} min, {question.points} points)"
     )
     assert question.task in text and f"*Predict first:* {question.predict}" in text

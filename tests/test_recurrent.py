@@ -266,6 +266,17 @@ def test_batch_axes_may_be_many_or_none():
     np.testing.assert_allclose(together[0][1], other[0], rtol=0, atol=1e-12)
 
 
+def test_whole_numbers_as_input_get_a_gradient_that_is_not_rounded():
+    x, state, *arrays, mask = sequence(10)
+    x = np.rint(3 * x)
+    states = recurrent.gru(x, state, *arrays, mask)
+    d_states = rng.standard_normal(states.shape)
+    expected = recurrent.gru_backward(d_states, x, state, *arrays, states, mask)
+    whole = x.astype(int)
+    ours = recurrent.gru_backward(d_states, whole, state, *arrays, states, mask)
+    assert_all_close(ours, expected, rtol=0)
+
+
 def test_inputs_are_never_changed():
     arguments = sequence(9)
     kept = [array.copy() for array in arguments]

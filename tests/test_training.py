@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from course_lib.in_torch.recurrent import Seq2Seq  # noqa: E402
 from course_lib.training import bottleneck, metrics, tasks  # noqa: E402
 from course_lib.training.bottleneck import Run  # noqa: E402
 from course_lib.training.command import train  # noqa: E402
+from course_lib.training.committed import read_results  # noqa: E402
 from course_lib.training.loop import fit  # noqa: E402
 from course_lib.training.translation import (  # noqa: E402
     greedy_decode,
@@ -25,7 +27,7 @@ from course_lib.training.translation import (  # noqa: E402
 )
 
 torch.set_num_threads(1)  # models this small are slower on two
-RESULTS = bottleneck.read_results()
+RESULTS = read_results("bottleneck")
 
 
 def tiny(seed=0, attention=True, d_hidden=5):
@@ -220,7 +222,7 @@ def test_metrics_by_hand():
     assert metrics.token_accuracy(PREDICTED, TARGET) == 6 / 8
     correct = metrics.sequence_correct(PREDICTED, TARGET)
     assert correct.tolist() == [True, False, False]
-    assert metrics.accuracy_by_length(correct, [3, 1, 2], [(1, 2), (3, 5)]) == [0, 1]
+    assert metrics.accuracy_by_length(correct, [2, 1, 5], [(1, 2), (3, 5)]) == [0.5, 0]
 
 
 def test_what_is_written_behind_the_end_of_the_target_does_not_count():
@@ -328,13 +330,22 @@ def test_all_leaves_alone_what_exists_and_trains_the_rest(small, tmp_path, monke
         other.name,
     ]
     assert (tmp_path / f"{small.name}.json").stat().st_mtime_ns == kept
-    assert len(bottleneck.read_results(tmp_path)) == 2
+    assert len(read_results("", tmp_path)) == 2
 
 
 def test_a_command_without_a_run_is_refused_in_one_sentence(tmp_path):
     done = CliRunner().invoke(train, ["bottleneck", "--task", "lists"])
     assert done.exit_code == 2
     assert done.output.splitlines()[-1] == "Error: give --task and --hidden, or --all"
+
+
+def test_training_without_pytorch_is_refused_in_one_sentence(small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = CliRunner().invoke(train, small.command.split()[2:])
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1] == (
+        "Error: training needs PyTorch: pip install 'attention-course[torch]'"
+    )
 
 
 def test_a_damaged_result_is_refused_in_one_sentence(small, tmp_path):

@@ -12,7 +12,13 @@ from pathlib import Path
 from tools.serve import ROOT, server
 
 NAMES_ON_PATH = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    # As with the cable pulled: no name but this machine's leads anywhere.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 

@@ -50,7 +50,7 @@ def find_npm():
 
 def fetch(specs, folder):
     """Download packages, `name@version` each, as tarballs into a folder."""
-    command = [find_npm(), "pack", "--silent", "--prefer-offline", *specs]
+    command = [find_npm(), "pack", "--loglevel=error", "--prefer-offline", *specs]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[0]

@@ -74,7 +74,7 @@ class Question:
 def prose(question):
     """The question as Markdown: task, prediction, hints that open one by one."""
     minutes, points = _count(question.minutes, "min"), _count(question.points, "point")
-    heading = f"### Exercise {question.id}: {question.title} ({minutes}, {points})"
+    heading = f"## Exercise {question.id}: {question.title} ({minutes}, {points})"
     parts = [heading, question.task, f"*Predict first:* {question.predict}"]
     for number, hint in enumerate(question.hints, start=1):
         # The blank lines end the HTML, so that what is between is Markdown again.

@@ -99,9 +99,9 @@ def gru_backward(d_states, x, state, W_x, W_h, b_x, b_h, states, mask=None):
     Returns:
         d_x, d_state, d_W_x, d_W_h, d_b_x, d_b_h, each of the shape of its input.
     """
-    d_x = np.zeros_like(x)
-    d_state = np.zeros_like(state)  # what the steps behind t want of the state after t
-    d_weights = [np.zeros_like(weight) for weight in (W_x, W_h, b_x, b_h)]
+    d_x = np.zeros(x.shape, states.dtype)
+    d_state = np.zeros(state.shape, states.dtype)  # wanted by the steps after t
+    d_weights = [np.zeros(w.shape, states.dtype) for w in (W_x, W_h, b_x, b_h)]
     for t in reversed(range(x.shape[-2])):
         before = states[..., t - 1, :] if t > 0 else state
         d_after = d_state + d_states[..., t, :]

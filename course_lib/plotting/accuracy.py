@@ -20,7 +20,7 @@ def draw_accuracy(ax, results, **style):
 
     Args:
         ax: matplotlib Axes
-        results: dicts of `course_lib.training.bottleneck.read_results`, alike but for
+        results: dicts of `course_lib.training.committed.read_results`, alike but for
             the seed
         style: changes to the line
 

@@ -9,4 +9,4 @@ def print_source(function):
     if function.__doc__:
         head, _, body = source.split('"""', 2)
         source = head.rstrip() + body
-    print(source.rstrip())
+    print(source.rstrip(), end="\n\n")

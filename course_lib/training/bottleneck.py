@@ -1,12 +1,11 @@
 """Chapter 1's experiment: accuracy against length, with and without attention.
 
 A run is one model on one task. Its result is a small JSON file that says how it was
-made; `read_results` gives all of them. Every number comes from one thread of a CPU.
+made; `committed.read_results` reads them all. Every number comes from one CPU thread.
 """
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 
 from course_lib.data.vocabulary import reverse_source
 from course_lib.in_torch.recurrent import Seq2Seq
+from course_lib.training.committed import FOLDER, read_result
 from course_lib.training.loop import fit
 from course_lib.training.metrics import (
     accuracy_by_length,
@@ -24,7 +24,7 @@ from course_lib.training.metrics import (
 from course_lib.training.tasks import TASKS
 from course_lib.training.translation import greedy_decode, translation_loss
 
-RESULTS = Path(str(files("course_lib.training"))) / "results" / "bottleneck"
+RESULTS = FOLDER / "bottleneck"
 HIDDEN, SEEDS = (32, 64, 96), (0, 1, 2)
 LOOKS = 5  # how often the accuracy is measured on the way
 
@@ -104,7 +104,7 @@ def train(run, folder=RESULTS, progress=False):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path, checkpoint = folder / f"{run.name}.json", folder / f"{run.name}.pt"
-    result = _read(path) if path.exists() else _empty(run)
+    result = read_result(path) if path.exists() else _empty(run)
     model = build_model(run)
     for step in np.linspace(0, run.steps, LOOKS + 1, dtype=int)[1:].tolist():
         if step <= max(result["at_step"], default=0):
@@ -171,20 +171,6 @@ def _examples(task, pairs, predicted, shortest, longest):
         }
         for row in np.flatnonzero(inside)[:2]
     ]
-
-
-def read_results(folder=RESULTS):
-    """All committed results, as a list of dicts, in the order of their names."""
-    paths = sorted(Path(folder).glob("*.json"))
-    return [_read(path) for path in paths]
-
-
-def _read(path):
-    """A result, or one sentence about a damaged file."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no result: delete it to train anew") from error
 
 
 def _empty(run):

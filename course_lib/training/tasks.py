@@ -65,7 +65,7 @@ TASKS = {
             vocabularies=partial(_number_vocabularies, 1000),
             trained=(1, 4),
             bins=((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)),
-            budget=300,
+            budget=400,
             bits=float(np.log2(1000)),
         ),
         Task(
