@@ -4,7 +4,7 @@
 # **The question.** What is lost when a whole sentence has to fit into one vector?
 #
 # **You need** Python, the chain rule, and no knowledge of recurrent networks. **Time:**
-# about 60 minutes, and the exercises take as long again. **Level:** first steps.
+# about 60 minutes, and about 95 for the exercises. **Level:** first steps.
 #
 # Somebody reads a telephone number to you, and you have to say it backwards. Four
 # digits are easy. Twenty are hopeless, and being clever does not help. With pencil and

@@ -4,7 +4,7 @@
 # **The question.** How can a network look something up, and learn *where* to look?
 #
 # **You need** Python, the dot product and the chain rule. **Time:** about 50 minutes,
-# and the exercises take as long again. **Level:** first steps. Chapter 1 is not needed.
+# and about 100 for the exercises. **Level:** first steps. Chapter 1 is not needed.
 #
 # Read this sentence: *What is the capital of France?*
 #

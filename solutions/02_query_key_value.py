@@ -2,7 +2,7 @@
 # # Exercises: query, key, value
 #
 # Six questions on [chapter 2](../chapters/02_query_key_value.ipynb). Each is one idea
-# and one short function. Plan about 90 minutes in all, and take breaks.
+# and one short function. Plan about 100 minutes in all, and take breaks.
 #
 # - Replace the line that raises `NotImplementedError`, then run the cell and the
 #   `check` below it. A check tries your function on fresh inputs and says which

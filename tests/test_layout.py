@@ -17,7 +17,8 @@ ARROWS = (
     "shapes in_numpy data in_torch training pretrained plotting widgets grading cli"
 ).split()
 LONGEST_MODULE = 250
-PROSE = "course_lib/grading/questions/"  # a chapter's questions are text, in one file
+# What is said about a chapter's questions is text, and stays in one file a chapter.
+PROSE = ("course_lib/grading/questions/", "course_lib/grading/explanations/")
 # Downloads from elsewhere have one home; addresses of one machine have none.
 OTHER_HOSTS = {
     "download.pytorch.org": {"binder/requirements.txt"},

@@ -3,7 +3,8 @@
 chapters/NAME.py   -> chapters/NAME.ipynb, executed
 solutions/NAME.py  -> solutions/NAME.ipynb, executed, and exercises/NAME.ipynb, stubs
 
-One way only: the `.py` is the source. A second run changes nothing.
+One way only: the `.py` is the source. A second run changes nothing. The address of the
+course goes from `pyproject.toml` into the notebooks, README.md and CITATION.cff.
 """
 
 import os
@@ -25,6 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOLUTION = re.compile(
     r"^([ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION\n?", re.MULTILINE | re.DOTALL
 )
+ADDRESS = re.compile(  # where GitHub, Binder and Colab write OWNER/REPO
+    r"(//github\.com/|mybinder\.org/v2/gh/|research\.google\.com/github/)[\w.-]+/[\w.-]+"
+)
+STAMPED = [ROOT / "README.md", ROOT / "CITATION.cff"]
 STUB = 'raise NotImplementedError("your code here")'
 BOOTSTRAP = """\
 # Outside a copy of the course (in Colab, say): install it. A torch that is there stays.
@@ -42,6 +47,12 @@ def repository():
     """The course's address, from its one home in pyproject.toml."""
     with open(ROOT / "pyproject.toml", "rb") as file:
         return tomllib.load(file)["project"]["urls"]["Repository"]
+
+
+def stamp(text):
+    """A text with every mention of the course's address brought up to date."""
+    owner_and_name = "/".join(repository().rstrip("/").split("/")[-2:])
+    return ADDRESS.sub(rf"\g<1>{owner_and_name}", text)
 
 
 def sources(names=()):
@@ -154,6 +165,8 @@ def write(notebook, path):
 
 def main(names):
     """Build the notebooks called `names`, or all."""
+    for path in STAMPED:
+        path.write_text(stamp(path.read_text("utf-8")), "utf-8")
     for source in sources(names):
         notebook = compose(source)
         if source.parent.name == "solutions":

@@ -70,7 +70,7 @@ def committed_runs():
     """Every run whose result is committed, the ones that matter most first."""
     grid = list(product(SEEDS, HIDDEN, ("lists", "digits")))
     uneven, even = ((False, 5), (True, 1)), ((False, 1), (True, 5))
-    single = [Run("single", 64, seed, False, 5) for seed in SEEDS]
+    single = [Run("single", 96, seed, False, 5) for seed in SEEDS]
     flipped = [Run("lists", 64, seed, False, 5, reverse_source=True) for seed in SEEDS]
 
     def runs(kinds):

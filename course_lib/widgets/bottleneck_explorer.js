@@ -6,7 +6,7 @@ const MODELS = [
   { name: "one vector", mark: "\u25a0", attention: false, className: "explorer-vector" },
 ];
 const HEIGHT = 270;
-const MARGIN = { top: 28, right: 84, bottom: 46, left: 30 };
+const MARGIN = { top: 28, right: 92, bottom: 46, left: 28 };
 const LINE = 18; // how far apart two names must stand
 
 // ---- text
