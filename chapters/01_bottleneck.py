@@ -204,11 +204,11 @@ print(f"first word against last: {np.median(reach[:, 0]):.0e}")
 assert np.median(reach[:, 0]) < 1e-5
 
 # %% [markdown]
-# A straight line on this scale means that each step multiplies the gradient by about the
-# same factor below 1. At the start of training the first word of a long sentence is
-# all but invisible. The gates can learn to keep things longer, with $z$ near 1, but they
-# have to discover that from a signal which hardly reaches them. With attention there
-# is a second way, and it is one step long from any word.
+# A straight line on this scale means that each step multiplies the gradient by about
+# the same factor below 1. At the start of training the first word of a long sentence is
+# all but invisible. The gates can learn to keep things longer, with $z$ near 1, but
+# they have to discover that from a signal which hardly reaches them. With attention
+# there is a second way, and it is one step long from any word.
 #
 # **Takeaway.** The way back through time shrinks with each word.
 
@@ -236,8 +236,8 @@ for pairs, source, target in ((lists, english, german), (digits, DIGITS, DIGITS)
         print("   ->", " ".join(target.decode(pairs.target[row])))
 
 # %% [markdown]
-# We count a sequence as right only if *every* word is right: **sequence accuracy**. Half
-# a telephone number is no use. Training and test never share a sequence.
+# We count a sequence as right only if *every* word is right: **sequence accuracy**.
+# Half a telephone number is no use. Training and test never share a sequence.
 #
 # ### One run, live
 #
@@ -335,10 +335,10 @@ fig.legend(
 )
 show(
     fig,
-    alt="Sequence accuracy against length in six panels, two tasks by three sizes of the "
-    "state. With attention the curves stay high over all trained lengths. With one "
-    "vector they start high and fall to zero within the trained lengths; five times the "
-    "training and larger states move the fall to the right.",
+    alt="Sequence accuracy against length in six panels, two tasks by three sizes of "
+    "the state. With attention the curves stay high over all trained lengths and drop "
+    "beyond. With one vector they start high and fall to near zero within the trained "
+    "lengths; five times the training and larger states move the fall to the right.",
 )
 
 # %%
@@ -369,9 +369,9 @@ for task_name in names:
 #
 # The explorer holds every committed run, with examples of what each model wrote.
 #
-# > **Predict first.** Choose digits, the largest state and five budgets. At which length
-# > does the single vector first fall below one half? Does it get the *first* or the
-# > *last* digits wrong?
+# > **Predict first.** Choose digits, the largest state and five budgets. At which
+# > length does the single vector first fall below one half? Does it get the *first* or
+# > the *last* digits wrong?
 
 # %%
 from course_lib.widgets import BottleneckExplorer
@@ -517,11 +517,11 @@ assert table["values"]["RNNsearch-30"] > table["values"]["RNNencdec-50"]
 #   learn to use it.
 # - Attention gives the decoder the states of all words, and the gradient a short way.
 #
-# **What would make this false?** One seed in which the single vector, with five budgets,
-# comes within 20 points of attention in the longest trained bin: the notebook asserts
-# that there is none. Or a larger state or a longer training for which the edge moves
-# past every length that you care about. Ours are small and short, so that they fit on
-# one core. Try a larger one: `attention-course train bottleneck --help`.
+# **What would make this false?** One seed in which the single vector, with five
+# budgets, comes within 20 points of attention in the longest trained bin: the notebook
+# asserts that there is none. Or a larger state or a longer training for which the edge
+# moves past every length that you care about. Ours are small and short, so that they
+# fit on one core. Try a larger one: `attention-course train bottleneck --help`.
 #
 # **Exercises.** [Six questions](../exercises/01_bottleneck.ipynb), graded where you
 # stand: a GRU step, the encoder, backpropagation through time, accuracy by length, the
@@ -530,8 +530,8 @@ assert table["values"]["RNNsearch-30"] > table["values"]["RNNencdec-50"]
 #
 # **Further reading.**
 #
-# - [Cho et al. (2014)](https://arxiv.org/abs/1406.1078): the GRU, and an encoder-decoder
-#   built of two.
+# - [Cho et al. (2014)](https://arxiv.org/abs/1406.1078): the GRU, and an
+#   encoder-decoder built of two.
 # - [Sutskever, Vinyals and Le (2014)](https://arxiv.org/abs/1409.3215): the same idea
 #   with large LSTMs and a reversed source.
 # - [Bahdanau, Cho and Bengio (2015)](https://arxiv.org/abs/1409.0473): the end of the

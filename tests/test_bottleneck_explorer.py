@@ -14,11 +14,11 @@ from course_lib.widgets import BottleneckExplorer
 
 SEEDS = (0, 1, 2)
 BINS = {
-    "lists": [[1, 1], [2, 2], [3, 3]],
+    "lists": [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]],
     "digits": [[1, 4], [5, 8], [9, 12], [13, 16]],
+    "single": [[1, 3], [4, 9]],
 }
-TRAINED = {"lists": [1, 2], "digits": [1, 12], "single": [1, 9]}
-BINS["single"] = [[1, 3], [4, 9]]
+TRAINED = {"lists": [1, 4], "digits": [1, 12], "single": [1, 9]}
 STEPS = {"lists": 300, "digits": 500, "single": 400}
 
 
@@ -29,7 +29,10 @@ def run(task, hidden, seed, attention, budget, reverse_source=False):
     shares = (0.9 - fall + 0.01 * budget - 0.02 * seed).clip(0, 1).round(4).tolist()
     examples = []
     for (_, length), i in product(BINS[task], range(2)):
-        source = [f"<b>{task}</b>", *(str((k + i) % 10) for k in range(length))]
+        words = "drei hundert und zwölf ," if task == "lists" else ""
+        source = [f"<b>{task}</b>"]
+        for k in range(length):
+            source += [*words.split(), str((k + i) % 10)]
         target = source[::-1]
         wrong = ["x", *target[1:-1]]  # the first word is wrong, the last is missing
         examples.append(
@@ -129,7 +132,7 @@ def test_examples_are_those_of_the_first_seed(results):
 @pytest.mark.parametrize(
     ("predicted", "verdict", "pieces"),
     [
-        ("a b c d", "✓ right", [["same", "a b c d"]]),
+        ("a b c d", "✓ right", []),
         ("a x c d", "✗ 1 wrong", [["same", "a"], ["wrong", "x"], ["same", "c d"]]),
         ("a d", "✗ 2 missing", [["same", "a"], ["missing", 2], ["same", "d"]]),
         ("a b c d e f", "✗ 2 wrong", [["same", "a b c d"], ["wrong", "e f"]]),
@@ -156,7 +159,7 @@ def test_a_wrong_answer_is_cut_where_it_leaves_the_right_one(
 def test_examples_and_trained_lengths_are_counted_in_bins(results):
     widget = BottleneckExplorer(results)
     trained = {task["name"]: task["trained"] for task in widget.tasks}
-    assert trained == {"lists": 2, "digits": 3, "single": 2}
+    assert trained == {"lists": 4, "digits": 3, "single": 2}
     digits, _ = find(widget, "digits")
     assert [each["bin"] for each in digits["examples"]] == [0, 0, 1, 1, 2, 2, 3, 3]
 

@@ -69,7 +69,7 @@ class Run:
 def committed_runs():
     """Every run whose result is committed, the ones that matter most first."""
     grid = list(product(SEEDS, HIDDEN, ("lists", "digits")))
-    uneven, even = ((False, 5), (True, 1)), ((False, 1), (True, 5))
+    uneven = ((False, 5), (True, 1))
     single = [Run("single", 96, seed, False, 5) for seed in SEEDS]
     flipped = [Run("lists", 64, seed, False, 5, reverse_source=True) for seed in SEEDS]
 
@@ -79,7 +79,8 @@ def committed_runs():
             for (seed, hidden, task), (attention, budget) in product(grid, kinds)
         ]
 
-    return runs(uneven) + single + flipped + runs(even)
+    rest = runs([(False, 1)]) + runs([(True, 5)])
+    return runs(uneven) + single + flipped + rest
 
 
 def build_model(run):

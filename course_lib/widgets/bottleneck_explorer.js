@@ -175,13 +175,14 @@ function resultTable() {
 }
 
 /** What a model wrote: wrong words are marked, gaps say how many words they miss. */
-function written({ verdict, pieces }) {
+function written({ verdict, pieces }, target) {
   const kinds = {
     same: (text) => text,
     wrong: (text) => make("mark", {}, text),
     missing: (n) => make("i", {}, `[${n} missing]`),
   };
-  const text = pieces.flatMap(([kind, x]) => [" ", kinds[kind](x)]);
+  const all = pieces.length ? pieces : [["same", target]]; // nothing cut: all is right
+  const text = all.flatMap(([kind, x]) => [" ", kinds[kind](x)]);
   return [make("strong", {}, `${verdict}:`), ...text];
 }
 
@@ -190,7 +191,7 @@ function example(task, runs, index) {
     make("div", {}, make("dt", {}, name), make("dd", {}, ...children));
   const { source, target } = task.examples[index];
   const answers = MODELS.map(({ name, mark }, i) => runs[i] ? line(`${mark} ${name}`,
-    ...written(runs[i].written[index])) : "");
+    ...written(runs[i].written[index], target)) : "");
   return make("dl", {}, line("source", source), line("right answer", target), ...answers);
 }
 

@@ -172,8 +172,10 @@ def _written(right, written):
 
     Returns:
         a dict: verdict, in words, and pieces, pairs of ["same", text], ["wrong", text]
-        or ["missing", number of words].
+        or ["missing", number of words]; none if all is right.
     """
+    if written == right:
+        return {"verdict": "✓ right", "pieces": []}
     pieces, n_wrong, n_missing = [], 0, 0
     matcher = SequenceMatcher(None, right, written, autojunk=False)
     for tag, start, end, start_written, end_written in matcher.get_opcodes():
@@ -187,4 +189,4 @@ def _written(right, written):
         n_missing += lacking
     counts = [(n_wrong, "wrong"), (n_missing, "missing")]
     mistakes = ", ".join(f"{n} {kind}" for n, kind in counts if n)
-    return {"verdict": f"✗ {mistakes}" if mistakes else "✓ right", "pieces": pieces}
+    return {"verdict": f"✗ {mistakes}", "pieces": pieces}

@@ -21,6 +21,8 @@ REPAIRS = (
         '<summary><span class="toctree-toggle"',
         '<summary aria-label="Pages of this chapter"><span class="toctree-toggle"',
     ),
+    # Folded code says what it is; a label of its own hid that.
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),
 )
 
 
