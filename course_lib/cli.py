@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
+from course_lib.training.command import train
+
 
 @click.group()
 def main():
     """The attention course on the command line."""
+
+
+main.add_command(train)
 
 
 @main.command()
