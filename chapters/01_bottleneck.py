@@ -142,7 +142,8 @@ from course_lib.in_numpy import gru_backward
 print_source(gru_backward)
 
 # %% [markdown]
-# As always, we believe it only once central differences agree.
+# We derived that by hand, so we check it: nudge each input a little in both directions,
+# see how the loss changes, and compare.
 
 # %%
 sentence = rng.standard_normal((5, d_x))
@@ -285,11 +286,11 @@ assert live[True][3] > live[False][3] + 0.4
 
 # %% [markdown]
 # The last column, 17 to 20 digits, lies beyond the lengths that either has seen. Both
-# fail there: attention removes the bottleneck, but this decoder has not learnt to count
-# further than it was shown.
+# do badly there: attention removes the bottleneck, but this decoder has not learnt to
+# go further than it was shown.
 #
-# Look at the row of the single vector. It does not get everything a little wrong. Short
-# strings are nearly right, and there is an edge beyond which nothing is.
+# Look at the row of the single vector. It does not get every length a little wrong.
+# Most short strings are right, and there is an edge beyond which nothing is.
 
 # %% [markdown]
 # ## Where the edge lies
@@ -345,7 +346,7 @@ show(
 
 # %%
 def longest_trained(runs):
-    """Accuracy in the longest bin trained on, one number for each of the three seeds."""
+    """Accuracy in the longest bin trained on, one number for each seed."""
     assert len(runs) == 3
     return [run["sequence_accuracy"][-1][-2] for run in runs]
 
@@ -364,11 +365,11 @@ for name in names:
 # Bands run from the worst seed to the best. The grey strip is beyond the lengths
 # trained on.
 #
-# Read each dashed line from left to right: it starts high and comes down *inside* the
-# trained lengths. Then compare panels. A larger state moves the edge to the right. So
-# does more training, from dotted to dashed. The edge moves, and it stays an edge. In
-# the longest trained bin attention is ahead by more than 20 points in every seed, on
-# both tasks and at every size, with a fifth of the training.
+# Read each dashed line from left to right: it comes down *inside* the trained lengths,
+# on lists almost at once. Then compare panels. A larger state moves the edge to the
+# right. So does more training, from dotted to dashed. The edge moves, and it stays an
+# edge. In the longest trained bin attention is ahead by more than 20 points in every
+# seed, on both tasks and at every size, with a fifth of the training.
 #
 # The grey strip is a warning. Beyond what it was trained on, attention falls too, on
 # lists to nothing. It takes away the bottleneck. It does not teach a model to go on.
@@ -379,7 +380,7 @@ for name in names:
 # %% [markdown]
 # ### Try it
 #
-# The explorer holds every committed run, with examples of what each model wrote.
+# The explorer holds the committed runs, with examples of what each model wrote.
 #
 # > **Predict first.** Choose digits, the largest state and five budgets. Look at
 # > strings of 13 to 16 digits that the single vector gets wrong. What kind of mistake
@@ -427,7 +428,7 @@ print(f"32 numbers: {32 * 32} bits, room for {int(32 * 32 / bits_per_digit)} dig
 assert 20 * bits_per_digit < 67 and int(32 * 32 / bits_per_digit) == 308
 
 # %% [markdown]
-# Twenty digits need 67 bits, and there is room for more than a thousand. The bound of
+# Twenty digits need 66.4 bits, and there is room for more than a thousand. The bound of
 # information theory is real, and it is nowhere near. So the vector is not too small to
 # *hold* the digits. What fails is *learning to pack them in and to unpack them again*,
 # with gradients that fade on the way.
@@ -466,8 +467,8 @@ for name, hidden in [(name, hidden) for name in names for hidden in sizes]:
 # ## What if we train for longer?
 #
 # If it is learning that fails, more learning should help. Here is a case in which it
-# does: *one* number of up to nine digits, from English to German, through one vector of
-# 96 numbers. Nine digits are 30 bits. All lengths were trained on.
+# does: *one* number of three to nine digits, from English to German, through one vector
+# of 96 numbers. Nine digits are 30 bits. All these lengths were trained on.
 #
 # > **Predict first.** Will nine digits be learnt in 2,000 steps, or do they hit an
 # > edge?
@@ -487,7 +488,7 @@ ax.legend(title="digits")
 show(
     fig,
     alt="Sequence accuracy against training steps, from 400 to 2,000, for single "
-    "numbers in three bins up to 9 digits. The short ones are learnt first. The "
+    "numbers of 3 to 5, 6 to 7 and 8 to 9 digits. The short ones are learnt first. The "
     "longest start near 0.02 and are still rising above 0.8 at the end.",
 )
 print("longest bin, mean of 3 seeds:", accuracy[:, :, -1].mean(axis=0).round(2))
@@ -558,8 +559,9 @@ assert table["values"]["RNNsearch-30"] > table["values"]["RNNencdec-50"]
 #
 # - An encoder-decoder without attention passes one vector of fixed size, whatever the
 #   length of the sentence.
-# - On both tasks its accuracy falls to nothing within the lengths it was trained on,
-#   where the same model with attention holds, with a fifth of the training.
+# - On both tasks its accuracy falls within the lengths it was trained on, on lists to
+#   nothing and on digits to a third or less. The same model with attention holds there,
+#   with a fifth of the training.
 # - The edge moves out with the size of the state and with training. On these tasks and
 #   budgets it did not go away.
 # - The vector has room for many times more bits than it carries. What is hard is to
@@ -570,7 +572,8 @@ assert table["values"]["RNNsearch-30"] > table["values"]["RNNencdec-50"]
 # budgets, comes within 20 points of attention in the longest trained bin: the notebook
 # asserts that there is none. Or a larger state or a longer training for which the edge
 # moves past every length that you care about. Ours are small and short, so that they
-# fit on one core. Try a larger one: `attention-course train bottleneck --help`.
+# fit on one core, and all share one learning rate, which may suit one model better than
+# another. Try a larger one: `attention-course train bottleneck --help`.
 #
 # **Exercises.** [Six questions](../exercises/01_bottleneck.ipynb), graded where you
 # stand: a GRU step, the encoder, backpropagation through time, accuracy by length, the
