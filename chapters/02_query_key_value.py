@@ -291,7 +291,8 @@ def softmax(scores):
 
 three_scores = np.array([3.0, 2.0, 1.0])
 for temperature in (0.1, 1, 10, 1000):
-    print(f"T = {temperature:<6} {softmax(three_scores / temperature).round(5)}")
+    shares = softmax(three_scores / temperature)
+    print(f"T = {temperature:<6}", "  ".join(f"{share:.5f}" for share in shares))
 assert softmax(three_scores)[0].round(2) == 0.67
 assert softmax(three_scores / 0.1)[0] > 0.9999
 assert np.allclose(softmax(three_scores / 1000), 1 / 3, atol=0.001)
@@ -405,6 +406,25 @@ assert masked_softmax(three_scores, nothing).tolist() == [0, 0, 0]
 assert np.allclose(masked_softmax(three_scores, may_attend), softmax(masked_scores))
 
 # %% [markdown]
+# Two masks return in every model. The **padding mask** hides the filler behind short
+# sentences. The **causal mask** hides the future: the word at position $i$ may look at
+# position $j$ only if $j \le i$.
+#
+# > **Predict first.** A causal mask for 4 words is a table of 4 rows and 4 columns. How
+# > many of its 16 entries are `True`?
+
+# %%
+from course_lib.in_numpy import causal_mask, padding_mask
+
+print("causal, 4 words:\n", causal_mask(4).astype(int))
+lengths = np.array([2, 4])  # two sentences in one array of 4 columns
+print("padding, lengths 2 and 4:\n", padding_mask(lengths, 4)[:, 0].astype(int))
+assert causal_mask(4).sum() == 10
+
+# %% [markdown]
+# Ten: row $i$ has one more than the row above. Rows are queries and columns are keys,
+# as everywhere in this course.
+#
 # **Takeaway.** Masks are boolean, use $-\infty$, and need a rule for the empty row.
 
 # %% [markdown]
