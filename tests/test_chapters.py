@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pytest
 
 from course_lib import in_numpy
 from tools import notebooks
@@ -51,10 +50,3 @@ def test_chapter_2_backward_is_the_library_s():
     library = in_numpy.scaled_dot_product_attention_backward(*arguments)
     for mine, theirs in zip(ours, library, strict=True):
         assert np.allclose(mine, theirs, rtol=0, atol=1e-12)
-
-
-def test_the_landing_page_shades_the_question_with_chapter_2_s_weights():
-    page = (notebooks.ROOT / "index.md").read_text()
-    shown = [float(number) for number in re.findall(r"--weight:\s*([\d.]+)", page)]
-    scores = np.array([1, 0, 0, 3, 1, 3, 0])
-    assert shown == pytest.approx(in_numpy.softmax(scores), abs=0.005)
