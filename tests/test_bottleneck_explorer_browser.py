@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from test_bottleneck_explorer import made_up_results, run
-from test_widgets_browser import model, mount
+from widget_page import model, mount
 
 from course_lib.widgets import BottleneckExplorer
 

@@ -1,10 +1,9 @@
 """Widgets in a real browser, without a kernel: a small model replaces Jupyter's."""
 
-import json
-
 import numpy as np
 import pytest
 from test_widgets import WIDGETS
+from widget_page import model, mount
 
 from course_lib.in_numpy.attention import attend, scaled_dot_product_attention
 from course_lib.in_numpy.ops import masked_softmax, softmax
@@ -12,34 +11,6 @@ from course_lib.widgets import QKVCalculator
 
 LABELS = ["What", "is", "capital", "France", "<b>?</b>"]
 EDITABLE = ["query", "key", "value", "mask", "temperature", "scale"]
-MOUNT = """async ([esm, css, state]) => {
-  const listeners = [];
-  const model = {
-    saved: 0,
-    get: (name) => state[name],
-    set(name, x) {
-      if (JSON.stringify(state[name]) === JSON.stringify(x)) return;
-      state[name] = x;
-      for (const [event, f] of listeners) if (event === `change:${name}`) f(model, x);
-    },
-    save_changes: () => { model.saved += 1; },
-    on: (event, f) => listeners.push([event, f]),
-    off: (event, f) =>
-      listeners.splice(listeners.findIndex((l) => l[0] === event && l[1] === f), 1),
-  };
-  const style = document.head.appendChild(document.createElement("style"));
-  style.textContent = css;
-  const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
-  const { default: widget } = await import(address);
-  const el = document.querySelector("main").appendChild(document.createElement("div"));
-  const cleanUp = widget.render({ model, el });
-  (window.mounted ??= []).push({ model, el, cleanUp, listeners });
-}"""
-BLANK = (
-    '<html lang="en"><title>Widget</title><meta name="viewport" '
-    'content="width=device-width"><body style="margin: 1rem; font-family: sans-serif">'
-    "<main></main></html>"
-)
 
 
 @pytest.fixture
@@ -57,22 +28,6 @@ def widget():
 def calculator(new_page, widget):
     """The calculator, alone on a page."""
     return mount(new_page(), widget)
-
-
-def mount(page, widget):
-    """Put a widget on a page as a static site does: its texts and its state."""
-    if not page.locator("main").count():
-        page.set_content(BLANK)
-    state = json.loads(json.dumps(widget.get_state()))
-    page.evaluate(MOUNT, [widget._esm, widget._css, state])
-    return page
-
-
-def model(page, script):
-    """Evaluate a script on the first widget's model, called `model`."""
-    return page.evaluate(
-        f"() => {{ const {{ model }} = mounted[0]; return {script}; }}"
-    )
 
 
 def numbers(text):
