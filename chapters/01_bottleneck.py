@@ -302,16 +302,17 @@ assert live[True][3] > live[False][3] + 0.4
 
 
 # %% tags=["torch"]
-def n_parameters(hidden, attention):
+def n_parameters(task, hidden, attention):
     """How many numbers a model learns."""
-    model = build_model(Run("digits", hidden, seed=0, attention=attention))
+    model = build_model(Run(task, hidden, seed=0, attention=attention))
     return sum(weight.numel() for weight in model.parameters())
 
 
-print(f"d_h = 32: {n_parameters(32, False):7,} one vector")
-print(f"d_h = 32: {n_parameters(32, True):7,} attention")
-print(f"d_h = 96: {n_parameters(96, False):7,} one vector")
-assert n_parameters(96, False) > 6 * n_parameters(32, True)
+for name in ("digits", "lists"):
+    print(f"{name:7} d_h = 32: {n_parameters(name, 32, False):7,} one vector")
+    print(f"{name:7} d_h = 32: {n_parameters(name, 32, True):7,} attention")
+    print(f"{name:7} d_h = 96: {n_parameters(name, 96, False):7,} one vector")
+    assert n_parameters(name, 96, False) > 6 * n_parameters(name, 32, True)
 
 # %% [markdown]
 # The last column, 17 to 20 digits, lies beyond the lengths that either has seen. Both
