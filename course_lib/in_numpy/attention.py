@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from course_lib.in_numpy.ops import masked_softmax, softmax_backward
-from course_lib.shapes import (
+from course_lib.shapes.attention import (
     check_key_and_value,
     check_query_and_key,
     check_scores_and_value,

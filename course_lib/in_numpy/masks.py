@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.shapes import check_array
+from course_lib.shapes.basic import check_array
 
 
 def padding_mask(lengths, n_k):

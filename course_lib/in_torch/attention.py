@@ -6,7 +6,7 @@ There are no backward functions here: autograd derives them, and the tests compa
 import math
 
 from course_lib.in_torch.ops import masked_softmax
-from course_lib.shapes import (
+from course_lib.shapes.attention import (
     check_key_and_value,
     check_query_and_key,
     check_scores_and_value,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.in_torch.attention import attend
-from course_lib.shapes import check_gru, check_steps, check_words
+from course_lib.shapes.recurrent import check_gru, check_steps, check_words
 
 
 def gru_cell(x, state, W_x, W_h, b_x, b_h):

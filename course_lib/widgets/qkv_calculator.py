@@ -6,7 +6,8 @@ import numpy as np
 import traitlets
 
 from course_lib.in_numpy.attention import attend
-from course_lib.shapes import check_key_and_value, check_mask, check_same
+from course_lib.shapes.attention import check_key_and_value
+from course_lib.shapes.basic import check_mask, check_same
 from course_lib.widgets.base import CourseWidget
 
 COLDEST, HOTTEST = 0.05, 20.0  # the ends of the temperature slider
