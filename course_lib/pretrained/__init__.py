@@ -1,0 +1,1 @@
+"""Real published weights in the course's own classes. Nothing here trains."""
