@@ -4,7 +4,15 @@ from zlib import crc32
 
 import numpy as np
 
+from course_lib.shapes.basic import check_count
+
 SPLITS = ("train", "test")
+
+
+def check_split(split):
+    """Refuse what is the name of no split."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
 
 
 def in_test_split(numbers):
@@ -29,8 +37,8 @@ def sample_sequences(n, lengths, draw, split, rng):
     Returns:
         a list of n arrays, and their lengths (n,).
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+    check_count("n", n, 0)
+    check_split(split)
     if len(lengths) == 0 or min(lengths) < 1:
         raise ValueError(f"lengths must be whole numbers from 1 up, got {lengths!r}")
     chosen = rng.choice(np.asarray(lengths), size=n)
