@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from course_lib.pretrained.command import complete
 from course_lib.training.command import train
 
 
@@ -16,6 +17,7 @@ def main():
 
 
 main.add_command(train)
+main.add_command(complete)
 
 
 @main.command()
@@ -88,3 +90,7 @@ def _write(path, content):
         path.write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    main()

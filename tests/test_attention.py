@@ -11,6 +11,7 @@ from twins import (
     SEEDS,
     TOLERANCE,
     assert_all_close,
+    autograd,
     central_differences,
     device_or_skip,
     drawn,
@@ -20,12 +21,15 @@ from twins import (
 )
 
 from course_lib.in_numpy.attention import (
+    additive_attention,
+    additive_attention_backward,
     attend,
     attend_backward,
     scaled_dot_product_attention,
     scaled_dot_product_attention_backward,
 )
 from course_lib.in_numpy.masks import causal_mask
+from course_lib.in_numpy.scores import additive_scores, scaled_dot_scores
 
 N_Q, N_K, D_K, D_V = 5, 7, 11, 13
 # (query, key, value) batch axes. The last three broadcast.
@@ -162,6 +166,98 @@ def test_gradients_equal_central_differences(batches, mask_shape):
 
     differences = central_differences(forward, arrays, d_output)
     assert_all_close(ours, differences, **GRADIENT_TOLERANCE)
+
+
+def additive(seed, batches=((2, 3),) * 3, mask_shape=None):
+    """Query, key, value, W_q, W_k, v and mask; the query has its own width."""
+    query, key, value, mask = inputs(seed, batches, mask_shape)
+    rng = np.random.default_rng(seed + 1)
+    weights = [rng.standard_normal(shape) for shape in [(19, 17), (19, D_K), (19,)]]
+    query = rng.standard_normal((*query.shape[:-1], 17))
+    return query, key, value, *weights, mask
+
+
+@drawn
+@given(
+    seed=SEEDS,
+    batches=st.sampled_from(BATCHES),
+    mask_shape=st.sampled_from(MASK_SHAPES),
+)
+def test_additive_attention_and_its_gradients_agree_with_torch(
+    seed, batches, mask_shape
+):
+    *arrays, mask = additive(seed, batches, mask_shape)
+    output, weights = additive_attention(*arrays, mask)
+    tensors = to_torch(*arrays, requires_grad=True)
+    theirs = twin_of(additive_attention)(*tensors, *to_torch(mask))
+    found = [tensor.detach().numpy() for tensor in theirs]
+    assert_all_close(found, (output, weights), **TOLERANCE["float64"])
+    d_output = np.random.default_rng(seed + 2).standard_normal(output.shape)
+    gradients = additive_attention_backward(d_output, *arrays, weights)
+    expected = autograd(theirs[0], tensors, d_output)
+    assert_all_close(gradients, expected, **GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("mask_shape", [None, (N_Q, N_K)])
+def test_gradients_of_additive_attention_equal_central_differences(mask_shape):
+    *arrays, mask = additive(18, (((2, 1), (3,), (3,))), mask_shape)
+    output, weights = additive_attention(*arrays, mask)
+    d_output = np.random.default_rng(19).standard_normal(output.shape)
+    gradients = additive_attention_backward(d_output, *arrays, weights)
+    differences = central_differences(
+        lambda *arrays: additive_attention(*arrays, mask)[0], arrays, d_output
+    )
+    assert_all_close(gradients, differences, **GRADIENT_TOLERANCE)
+
+
+def test_each_attention_is_its_scores_put_into_attend():
+    query, key, value, *weights, mask = additive(20, mask_shape=(N_Q, N_K))
+    scores = additive_scores(query, key, *weights)
+    found = additive_attention(query, key, value, *weights, mask)
+    assert_all_close(found, attend(scores, value, mask), rtol=0)
+    query, key, value, mask = inputs(20, mask_shape=(N_Q, N_K))
+    scores = scaled_dot_scores(query, key, 0.7)
+    found = scaled_dot_product_attention(query, key, value, mask, 0.7)
+    assert_all_close(found, attend(scores, value, mask), rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_attentions_keep_the_dtype(dtype):
+    *arrays, _ = additive(21)
+    arrays = [array.astype(dtype) for array in arrays]
+    output, weights = additive_attention(*arrays)
+    gradients = additive_attention_backward(output, *arrays, weights)
+    assert {array.dtype.name for array in (output, weights, *gradients)} == {dtype}
+    theirs = twin_of(additive_attention)(*to_torch(*arrays))
+    found = [tensor.numpy() for tensor in theirs]
+    assert_all_close(found, (output, weights), **TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("mask_shape", MASK_SHAPES)
+def test_gradients_agree_with_those_of_torchs_own_attention(mask_shape):
+    torch = need_torch()
+    *arrays, mask = inputs(22, mask_shape=mask_shape)
+    if mask_shape is not None:
+        mask[..., 0] = True
+        mask = np.broadcast_to(mask, (N_Q, N_K)).copy()
+    output, weights = scaled_dot_product_attention(*arrays, mask)
+    d_output = np.random.default_rng(23).standard_normal(output.shape)
+    tensors = to_torch(*arrays, requires_grad=True)
+    theirs = torch.nn.functional.scaled_dot_product_attention(
+        *tensors, attn_mask=to_torch(mask)[0]
+    )
+    ours = scaled_dot_product_attention_backward(d_output, *arrays, weights)
+    assert_all_close(ours, autograd(theirs, tensors, d_output), **GRADIENT_TOLERANCE)
+
+
+def test_agrees_with_torchs_own_causal_attention():
+    torch = need_torch()
+    _, key, value, _ = inputs(24)
+    output, _ = scaled_dot_product_attention(key, key, value, causal_mask(N_K))
+    theirs = torch.nn.functional.scaled_dot_product_attention(
+        *to_torch(key, key, value), is_causal=True
+    )
+    np.testing.assert_allclose(output, theirs.numpy(), **TOLERANCE["float64"])
 
 
 @pytest.mark.parametrize("mask_shape", MASK_SHAPES)
@@ -339,6 +435,14 @@ def test_inputs_are_never_changed():
     tensors = to_torch(*arrays, mask)
     twin_of(scaled_dot_product_attention)(*tensors)
     assert_all_close([tensor.numpy() for tensor in tensors], kept, rtol=0)
+    *arrays, mask = additive(16, mask_shape=(N_Q, N_K))
+    kept = [array.copy() for array in (*arrays, mask)]
+    output, weights = additive_attention(*arrays, mask)
+    additive_attention_backward(output, *arrays, weights)
+    tensors = to_torch(*arrays, mask)
+    twin_of(additive_attention)(*tensors)
+    assert_all_close((*arrays, mask), kept, rtol=0)
+    assert_all_close([tensor.numpy() for tensor in tensors], kept, rtol=0)
 
 
 @pytest.mark.parametrize("device", ["meta", "cuda"])
@@ -349,7 +453,10 @@ def test_every_twin_runs_on_any_device(device, mask_shape):
     query, key, value, mask = to_torch(*arrays, device=device)
     theirs = twin_of(scaled_dot_product_attention)(query, key, value, mask)
     again = twin_of(attend)(query @ key.transpose(-1, -2), value, mask)
-    for output, weights in (theirs, again):
+    third = twin_of(additive_attention)(
+        *to_torch(*additive(17, mask_shape=mask_shape), device=device)
+    )
+    for output, weights in (theirs, again, third):
         assert {output.device.type, weights.device.type} == {device}
         assert tuple(output.shape) == (2, 3, N_Q, D_V)
         assert tuple(weights.shape) == (2, 3, N_Q, N_K)

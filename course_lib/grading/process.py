@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -78,7 +79,7 @@ class Worker:
         Raises:
             Stopped, after the deadline, or if the worker is gone.
         """
-        self._number += 1
+        self._number = secrets.randbits(62)  # no forged reply carries it by luck
         outgoing = json.dumps(request | {"number": self._number}).encode() + b"\n"
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

@@ -1,4 +1,7 @@
-"""The definition of every mechanism: NumPy only, forward and backward, no state."""
+"""The definition of every mechanism: NumPy only, forward and backward, no state.
+
+Here are the names of the first chapters; import the others from their modules.
+"""
 
 from course_lib.in_numpy.attention import (
     attend,

@@ -8,8 +8,7 @@ import numpy as np
 
 from course_lib.in_numpy.attention import attend_backward
 from course_lib.in_numpy.ops import log_softmax, masked_softmax, softmax_backward
-from course_lib.shapes.attention import check_temperature
-from course_lib.shapes.basic import check_mask, check_scores
+from course_lib.shapes.basic import check_mask, check_positive, check_scores
 from course_lib.shapes.hard import (
     check_average,
     check_choice_and_loss,
@@ -194,7 +193,7 @@ def attend_straight_through(scores, value, noise, mask=None, temperature=1.0):
     Returns:
         output (..., n_q, d_v) and one-hot weights (..., n_q, n_k).
     """
-    check_temperature(temperature)
+    check_positive("temperature", temperature)
     check_like_scores("noise", noise, scores, mask)
     return attend_hard(scores, value, mask, noise)
 

@@ -7,8 +7,8 @@ what is far away. The four need no state: what comes after n words starts at n.
 
 import numpy as np
 
+from course_lib.shapes.basic import check_positive
 from course_lib.shapes.positions import (
-    check_base,
     check_even,
     check_places,
     check_rotation,
@@ -85,7 +85,7 @@ def rotary_angles(n, d_head, start=0, base=10000.0):
     """
     check_places(n, start)
     check_even("d_head", d_head)
-    check_base(base)
+    check_positive("base", base)
     position = np.arange(start, start + n)
     wavelength = base ** (np.arange(0, d_head, 2) / d_head)  # (d_head / 2,), over 2 pi
     return position[:, None] / wavelength

@@ -8,6 +8,8 @@ so weights can be exchanged with `nn.GRU`.
 
 import numpy as np
 
+from course_lib.in_numpy.linear import embed, embed_backward, linear, linear_backward
+from course_lib.in_numpy.ops import sigmoid
 from course_lib.shapes.recurrent import check_gru, check_steps, check_words
 
 
@@ -51,15 +53,9 @@ def gru_cell_backward(d_new_state, x, state, W_x, W_h, b_x, b_h):
     d_r = d_candidate * from_state * r * (1 - r)
     d_from_x = np.concatenate([d_r, d_z, d_candidate], axis=-1)  # (..., 3 d_hidden)
     d_from_h = np.concatenate([d_r, d_z, d_candidate * r], axis=-1)
-    d_state = d_new_state * z + d_from_h @ W_h
-    return (
-        d_from_x @ W_x,
-        d_state,
-        _outer(d_from_x, x),
-        _outer(d_from_h, state),
-        _rows(d_from_x).sum(axis=0),
-        _rows(d_from_h).sum(axis=0),
-    )
+    d_x, d_W_x, d_b_x = linear_backward(d_from_x, x, W_x, b_x)
+    d_state, d_W_h, d_b_h = linear_backward(d_from_h, state, W_h, b_h)
+    return d_x, d_new_state * z + d_state, d_W_x, d_W_h, d_b_x, d_b_h
 
 
 def gru(x, state, W_x, W_h, b_x, b_h, mask=None):
@@ -135,7 +131,7 @@ def encoder_decoder(source, target_input, parameters, mask=None):
     """
     check_words(source, target_input)
     _, _, _, states = _encode_decode(source, target_input, parameters, mask)
-    return states @ parameters["W_out"].T + parameters["b_out"]
+    return linear(states, parameters["W_out"], parameters["b_out"])
 
 
 def encoder_decoder_backward(d_logits, source, target_input, parameters, mask=None):
@@ -151,7 +147,9 @@ def encoder_decoder_backward(d_logits, source, target_input, parameters, mask=No
         a dict of gradients, with the names and shapes of `parameters`.
     """
     x, encoded, y, decoded = _encode_decode(source, target_input, parameters, mask)
-    d_decoded = d_logits @ parameters["W_out"]
+    d_decoded, d_W_out, d_b_out = linear_backward(
+        d_logits, decoded, parameters["W_out"], parameters["b_out"]
+    )
     d_y, d_vector, *d_decoder = gru_backward(
         d_decoded, y, encoded[..., -1, :], *parameters["decoder"], decoded
     )
@@ -161,51 +159,31 @@ def encoder_decoder_backward(d_logits, source, target_input, parameters, mask=No
         d_encoded, x, np.zeros_like(d_vector), *parameters["encoder"], encoded, mask
     )
     return {
-        "source_embedding": _add_at(parameters["source_embedding"], source, d_x),
-        "target_embedding": _add_at(parameters["target_embedding"], target_input, d_y),
+        "source_embedding": embed_backward(d_x, source, parameters["source_embedding"]),
+        "target_embedding": embed_backward(
+            d_y, target_input, parameters["target_embedding"]
+        ),
         "encoder": tuple(d_encoder),
         "decoder": tuple(d_decoder),
-        "W_out": _outer(d_logits, decoded),
-        "b_out": _rows(d_logits).sum(axis=0),
+        "W_out": d_W_out,
+        "b_out": d_b_out,
     }
 
 
 def _gates(x, state, W_x, W_h, b_x, b_h):
     """Reset gate, update gate, candidate, and the candidate's share of the state."""
-    x_r, x_z, x_n = np.split(x @ W_x.T + b_x, 3, axis=-1)
-    h_r, h_z, h_n = np.split(state @ W_h.T + b_h, 3, axis=-1)
-    r, z = _sigmoid(x_r + h_r), _sigmoid(x_z + h_z)
+    x_r, x_z, x_n = np.split(linear(x, W_x, b_x), 3, axis=-1)
+    h_r, h_z, h_n = np.split(linear(state, W_h, b_h), 3, axis=-1)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     return r, z, np.tanh(x_n + r * h_n), h_n
-
-
-def _sigmoid(score):
-    """1 / (1 + exp(-score)), through tanh so that no exponential overflows."""
-    return 0.5 * (1 + np.tanh(0.5 * score))
 
 
 def _encode_decode(source, target_input, parameters, mask):
     """Embedded source, encoder states, embedded target and decoder states."""
-    x = parameters["source_embedding"][source]  # (..., n_source, d_x)
-    y = parameters["target_embedding"][target_input]  # (..., n_target, d_x)
+    x = embed(source, parameters["source_embedding"])  # (..., n_source, d_x)
+    y = embed(target_input, parameters["target_embedding"])  # (..., n_target, d_x)
     d_hidden = parameters["encoder"][1].shape[-1]
     zeros = np.zeros((*x.shape[:-2], d_hidden), x.dtype)
     encoded = gru(x, zeros, *parameters["encoder"], mask)
     decoded = gru(y, encoded[..., -1, :], *parameters["decoder"])
     return x, encoded, y, decoded
-
-
-def _rows(array):
-    """All leading axes as one."""
-    return array.reshape(-1, array.shape[-1])
-
-
-def _outer(d_output, x):
-    """Gradient of W in W @ x, summed over the leading axes."""
-    return _rows(d_output).T @ _rows(x)
-
-
-def _add_at(embedding, ids, d_rows):
-    """Gradient of an embedding: each row adds up what its occurrences received."""
-    gradient = np.zeros_like(embedding)
-    np.add.at(gradient, ids, d_rows)
-    return gradient

@@ -1,4 +1,7 @@
-"""The trainable twin of `in_numpy`: same files, same functions, any device."""
+"""The trainable twin of `in_numpy`: same files, same functions, any device.
+
+Here are the names of the first chapters; import the others from their modules.
+"""
 
 from course_lib.in_torch.attention import attend, scaled_dot_product_attention
 from course_lib.in_torch.masks import causal_mask, padding_mask

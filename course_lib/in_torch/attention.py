@@ -3,15 +3,9 @@
 There are no backward functions here: autograd derives them, and the tests compare.
 """
 
-import math
-
 from course_lib.in_torch.ops import masked_softmax
-from course_lib.shapes.attention import (
-    check_key_and_value,
-    check_query_and_key,
-    check_scores_and_value,
-    check_temperature,
-)
+from course_lib.in_torch.scores import additive_scores, scaled_dot_scores
+from course_lib.shapes.attention import check_key_and_value, check_scores_and_value
 
 
 def attend(scores, value, mask=None):
@@ -23,9 +17,11 @@ def attend(scores, value, mask=None):
 
 def scaled_dot_product_attention(query, key, value, mask=None, temperature=1.0):
     """Twin of `in_numpy.attention.scaled_dot_product_attention`; shapes as there."""
-    check_query_and_key(query, key)
     check_key_and_value(key, value)
-    check_temperature(temperature)
-    scale = temperature * math.sqrt(query.shape[-1])
-    scores = query @ key.transpose(-1, -2) / scale  # (..., n_q, n_k)
-    return attend(scores, value, mask)
+    return attend(scaled_dot_scores(query, key, temperature), value, mask)
+
+
+def additive_attention(query, key, value, W_q, W_k, v, mask=None):
+    """Twin of `in_numpy.attention.additive_attention`; shapes as there."""
+    check_key_and_value(key, value)
+    return attend(additive_scores(query, key, W_q, W_k, v), value, mask)

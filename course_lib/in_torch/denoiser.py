@@ -155,7 +155,6 @@ def draw(model, caption, noise, n_steps=20, guidance=1.0):
         list with one tensor a layer.
     """
     check_count("n_steps", n_steps)
-    model.eval()
     image, looked = noise, []
     with torch.no_grad():
         for step in range(n_steps):

@@ -3,8 +3,7 @@
 import torch
 
 from course_lib.in_torch.ops import log_softmax, masked_softmax
-from course_lib.shapes.attention import check_temperature
-from course_lib.shapes.basic import check_mask, check_scores
+from course_lib.shapes.basic import check_mask, check_positive, check_scores
 from course_lib.shapes.hard import (
     check_average,
     check_choice_and_loss,
@@ -64,7 +63,7 @@ def baseline_error(baseline, loss):
 
 def attend_straight_through(scores, value, noise, mask=None, temperature=1.0):
     """Twin of `in_numpy.hard.attend_straight_through`; shapes as there."""
-    check_temperature(temperature)
+    check_positive("temperature", temperature)
     check_like_scores("noise", noise, scores, mask)
     _, hard = attend_hard(scores, value, mask, noise)
     noisy = scores + noise.to(scores.dtype)

@@ -1,9 +1,14 @@
-"""Softmax and its relatives in PyTorch, on any device. Twin of `in_numpy.ops`."""
+"""Softmax, norms and activations in PyTorch, on any device. Twin of `in_numpy.ops`."""
 
 import torch
+from torch.nn import functional as F
 
-from course_lib.shapes.basic import check_mask, check_scores
-from course_lib.shapes.ops import check_class_labels
+from course_lib.shapes.basic import check_floats, check_scores
+from course_lib.shapes.ops import (
+    check_class_labels,
+    check_normalised,
+    check_scores_and_mask,
+)
 
 
 def softmax(scores):
@@ -14,8 +19,7 @@ def softmax(scores):
 
 def masked_softmax(scores, mask=None):
     """Twin of `in_numpy.ops.masked_softmax`; shapes as there."""
-    check_scores("scores", scores)
-    check_mask(mask, scores.shape)
+    check_scores_and_mask(scores, mask)
     if mask is None:
         return softmax(scores)
     allowed = scores.masked_fill(~mask, -torch.inf)
@@ -30,11 +34,52 @@ def log_softmax(scores):
     return torch.log_softmax(scores, dim=-1)
 
 
-def cross_entropy(logits, target, mask=None):
+def cross_entropy(logits, target, mask=None, label_smoothing=0.0):
     """Twin of `in_numpy.ops.cross_entropy`; shapes as there."""
-    check_class_labels(logits, target, mask)
-    chosen = log_softmax(logits).gather(-1, target.long()[..., None])[..., 0]
-    if mask is None:
-        return -chosen.sum() / max(chosen.numel(), 1)
-    counts = mask.expand(chosen.shape)
+    check_class_labels(logits, target, mask, label_smoothing)
+    counts = torch.ones_like(target, dtype=torch.bool)
+    if mask is not None:
+        counts = counts & mask
+    target = target.long().masked_fill(~counts, 0)[..., None]
+    log_weights = log_softmax(logits)
+    chosen = log_weights.gather(-1, target)[..., 0]
+    if label_smoothing > 0:
+        mean = log_weights.mean(dim=-1)
+        chosen = (1 - label_smoothing) * chosen + label_smoothing * mean
     return -chosen.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)
+
+
+def layer_norm(x, gain, bias, eps=1e-5):
+    """Twin of `in_numpy.ops.layer_norm`; shapes as there."""
+    check_normalised(x, gain, bias)
+    return F.layer_norm(x, gain.shape, gain, bias, eps)
+
+
+def rms_norm(x, gain, eps=1e-5):
+    """Twin of `in_numpy.ops.rms_norm`; shapes as there."""
+    check_normalised(x, gain)
+    return F.rms_norm(x, gain.shape, gain, eps)
+
+
+def relu(x):
+    """Twin of `in_numpy.ops.relu`; shapes as there."""
+    check_floats("x", x)
+    return torch.relu(x)
+
+
+def sigmoid(x):
+    """Twin of `in_numpy.ops.sigmoid`; shapes as there."""
+    check_floats("x", x)
+    return torch.sigmoid(x)
+
+
+def silu(x):
+    """Twin of `in_numpy.ops.silu`; shapes as there."""
+    check_floats("x", x)
+    return F.silu(x)
+
+
+def gelu(x):
+    """Twin of `in_numpy.ops.gelu`; shapes as there."""
+    check_floats("x", x)
+    return F.gelu(x)

@@ -6,8 +6,8 @@ bfloat16 cannot tell position 256 from 257.
 
 import torch
 
+from course_lib.shapes.basic import check_positive
 from course_lib.shapes.positions import (
-    check_base,
     check_even,
     check_places,
     check_rotation,
@@ -34,7 +34,7 @@ def rotary_angles(n, d_head, start=0, base=10000.0, dtype=None, device=None):
     """Twin of `in_numpy.positions.rotary_angles`; shapes as there."""
     check_places(n, start)
     check_even("d_head", d_head)
-    check_base(base)
+    check_positive("base", base)
     counting = {"dtype": _counting(dtype), "device": device}
     position = torch.arange(start, start + n, **counting)
     wavelength = base ** (torch.arange(0, d_head, 2, **counting) / d_head)

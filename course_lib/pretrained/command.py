@@ -1,4 +1,4 @@
-"""`attention-course complete`: a published language model in the course's own classes."""
+"""`attention-course complete`: a published language model in our own classes."""
 
 import time
 

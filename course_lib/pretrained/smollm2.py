@@ -19,7 +19,6 @@ WEIGHTS = PublishedFile(
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
-END_OF_TEXT = "<|endoftext|>"
 END_OF_TURN = "<|im_end|>"
 _PARTS = {
     "attn_q.weight": "attention.W_q.weight",

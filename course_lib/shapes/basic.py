@@ -1,6 +1,6 @@
 """What most checks are made of: arrays, whole numbers, sizes, masks, batch axes."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 
 def check_array(name, array, n_axes=0):
@@ -18,6 +18,40 @@ def check_array(name, array, n_axes=0):
         )
 
 
+def check_one_kind(**arrays):
+    """Refuse NumPy arrays and PyTorch tensors in one call (TypeError); None is fine."""
+    kinds = {
+        name: "PyTorch tensor" if "torch" in str(array.dtype) else "NumPy array"
+        for name, array in arrays.items()
+        if array is not None
+    }
+    first = next(iter(kinds))
+    for name, kind in kinds.items():
+        if kind != kinds[first]:
+            raise TypeError(
+                f"{first} is a {kinds[first]} but {name} is a {kind}: convert one of "
+                "them first"
+            )
+
+
+def check_matrix(name, array):
+    """Refuse an array that has not exactly two axes (ValueError)."""
+    check_array(name, array)
+    if len(array.shape) != 2:
+        raise ValueError(
+            f"{name} must have exactly 2 axes, but its shape is {tuple(array.shape)}"
+        )
+
+
+def check_floats(name, array):
+    """Refuse an array of whole numbers, of which PyTorch takes no softmax."""
+    check_array(name, array)
+    if "float" not in str(array.dtype):
+        raise TypeError(
+            f"{name} must hold floating-point numbers, but its dtype is {array.dtype}"
+        )
+
+
 def check_integers(name, array):
     """Refuse an array that does not hold whole numbers."""
     check_array(name, array)
@@ -26,8 +60,9 @@ def check_integers(name, array):
 
 
 def check_scores(name, scores):
-    """Refuse scores with no last axis, or with nothing along it to choose from."""
+    """Refuse scores that are whole numbers, or with nothing to choose from."""
     check_array(name, scores, 1)
+    check_floats(name, scores)
     if scores.shape[-1] == 0:
         raise ValueError(
             f"{name} must have at least one entry along the last axis, but its shape "
@@ -41,18 +76,34 @@ def check_same(name, size, other_name, other_size, what):
         raise ValueError(f"{name} has {size} {what} but {other_name} has {other_size}")
 
 
+def fit(shape, other_shape):
+    """Whether arrays of these shapes broadcast against each other."""
+    pairs = zip(reversed(shape), reversed(other_shape), strict=False)
+    return all(a == b or 1 in (a, b) for a, b in pairs)
+
+
+def broadcasts(shape, to_shape):
+    """Whether an array of the first shape broadcasts to the second."""
+    aligned = zip(reversed(shape), reversed(to_shape), strict=False)
+    return len(shape) <= len(to_shape) and all(m in (1, s) for m, s in aligned)
+
+
+def check_boolean(name, mask):
+    """Refuse a mask that is not boolean (TypeError)."""
+    check_array(name, mask)
+    if str(mask.dtype) not in ("bool", "torch.bool"):
+        raise TypeError(
+            f"{name} must be boolean (True = may attend), but its dtype is {mask.dtype}"
+        )
+
+
 def check_mask(mask, scores_shape):
     """Refuse a mask that is not boolean or does not broadcast to the scores."""
     if mask is None:
         return
-    check_array("mask", mask)
-    if str(mask.dtype) not in ("bool", "torch.bool"):
-        raise TypeError(
-            f"mask must be boolean (True = may attend), but its dtype is {mask.dtype}"
-        )
+    check_boolean("mask", mask)
     mask_shape, scores_shape = tuple(mask.shape), tuple(scores_shape)
-    aligned = zip(reversed(mask_shape), reversed(scores_shape), strict=False)
-    if len(mask_shape) > len(scores_shape) or any(m not in (1, s) for m, s in aligned):
+    if not broadcasts(mask_shape, scores_shape):
         raise ValueError(
             f"mask has shape {mask_shape}, which does not broadcast to the scores' "
             f"shape {scores_shape}"
@@ -61,8 +112,7 @@ def check_mask(mask, scores_shape):
 
 def check_batch(name, shape, other_name, other_shape):
     """Refuse leading (batch) axes that do not broadcast against each other."""
-    pairs = zip(reversed(shape[:-2]), reversed(other_shape[:-2]), strict=False)
-    if any(a != b and 1 not in (a, b) for a, b in pairs):
+    if not fit(shape[:-2], other_shape[:-2]):
         raise ValueError(
             f"{name} has batch axes {tuple(shape[:-2])} and {other_name} has "
             f"{tuple(other_shape[:-2])}: they must be equal, or 1"
@@ -83,6 +133,12 @@ def check_count(name, n, least=1):
     """Refuse what is no whole number, or is too small (ValueError)."""
     if not isinstance(n, Integral) or isinstance(n, bool) or n < least:
         raise ValueError(f"{name} must be a whole number from {least} up, got {n!r}")
+
+
+def check_positive(name, number):
+    """Refuse what is no positive number (ValueError)."""
+    if not isinstance(number, Real) or not number > 0:
+        raise ValueError(f"{name} must be a positive number, got {number!r}")
 
 
 def check_choice(name, value, choices):

@@ -1,7 +1,5 @@
 """Checks of `in_numpy.positions` and its twin."""
 
-from numbers import Real
-
 from course_lib.shapes.basic import check_array, check_count, check_shape
 
 
@@ -9,12 +7,6 @@ def check_places(n, start):
     """Refuse a number of positions, or a first one, that is no whole number."""
     check_count("n", n, 0)
     check_count("start", start, 0)
-
-
-def check_base(base):
-    """Refuse a base of wavelengths that is not a positive number."""
-    if not isinstance(base, Real) or not base > 0:
-        raise ValueError(f"base must be a positive number, got {base!r}")
 
 
 def check_even(name, d):
