@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 PORT ?= 8000
 IN_VENV = .venv/bin/python
 
-.PHONY: help serve test notebooks lint setup-site setup-test
+.PHONY: help serve test notebooks lint bench setup-site setup-test
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -17,7 +17,7 @@ serve: setup-site ## build the course and serve it on this machine (PORT=8000)
 	@$(IN_VENV) tools/serve.py serve --port $(PORT)
 
 test: setup-test lint ## run every check
-	@$(IN_VENV) -m pytest
+	@$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --cov
 
 notebooks: setup-test ## build the .ipynb files from their .py sources
 	@$(IN_VENV) tools/notebooks.py
@@ -25,6 +25,9 @@ notebooks: setup-test ## build the .ipynb files from their .py sources
 lint: setup-test ## check the style of the code (ruff)
 	@$(IN_VENV) -m ruff check --quiet
 	@$(IN_VENV) -m ruff format --quiet --check
+
+bench: setup-test ## measure speed and memory against peers (minutes)
+	@$(IN_VENV) -m benchmarks
 
 setup-site setup-test: setup-%:
 	@command -v "$(PYTHON)" >/dev/null || { echo "setup: there is no" \

@@ -443,14 +443,15 @@ assert causal_mask(4).sum() == 10
 # called **scaled dot-product attention**. The softmax runs over each row. The division
 # by $\sqrt{d_k}$ is a temperature; chapter 4 explains why it is that number.
 #
-# The library splits it in two. `attend` is the core that every kind of attention in
-# this course shares: scores in, output and weights out.
+# The library splits it in two: a score, and `attend`, the core that every kind of
+# attention in this course shares. Scores go in, output and weights come out.
 
 # %%
 from course_lib.in_numpy import attend, scaled_dot_product_attention
+from course_lib.in_numpy.scores import dot_scores, scaled_dot_scores
 
-print_source(attend)
-print_source(scaled_dot_product_attention)
+for function in (dot_scores, scaled_dot_scores, attend, scaled_dot_product_attention):
+    print_source(function)
 
 # %%
 queries = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=float)  # (n_q, d_k)
