@@ -55,13 +55,7 @@ def complete(prompt, tokens, temperature, top_k, top_p, seed, chat):
             "completing needs PyTorch: pip install 'attention-course[torch,pretrained]'"
         ) from None
     from course_lib.pretrained.files import MissingWeights
-    from course_lib.training.decoding import drawn, likeliest
 
-    choose = likeliest
-    if temperature > 0:
-        generator = torch.Generator()
-        generator.seed() if seed is None else generator.manual_seed(seed)
-        choose = drawn(generator, temperature, top_k, top_p)
     try:
         model, tokenizer = smollm2.load_smollm2()
     except MissingWeights as missing:
@@ -73,9 +67,20 @@ def complete(prompt, tokens, temperature, top_k, top_p, seed, chat):
         tokenizer,
         smollm2.as_chat(prompt) if chat else prompt,
         tokens,
-        choose,
+        _choice(torch, temperature, top_k, top_p, seed),
         lambda text: click.echo(text, nl=False),
     )
     speed = written / (time.perf_counter() - began)
     click.echo()
     click.echo(f"({written} tokens, {speed:.0f} a second)", err=True)
+
+
+def _choice(torch, temperature, top_k, top_p, seed):
+    """How each token is chosen from its logits."""
+    from course_lib.training.decoding import drawn, likeliest
+
+    if temperature == 0:
+        return likeliest
+    generator = torch.Generator()
+    generator.seed() if seed is None else generator.manual_seed(seed)
+    return drawn(generator, temperature, top_k, top_p)

@@ -10,11 +10,12 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from course_lib.data.vocabulary import reverse_source
 from course_lib.in_torch.recurrent import Seq2Seq
 from course_lib.training.committed import FOLDER, read_result
+from course_lib.training.devices import seeded
+from course_lib.training.distributed import is_first
 from course_lib.training.loop import fit
 from course_lib.training.metrics import (
     accuracy_by_length,
@@ -22,7 +23,7 @@ from course_lib.training.metrics import (
     token_accuracy,
 )
 from course_lib.training.tasks import TASKS
-from course_lib.training.translation import greedy_decode, translation_loss
+from course_lib.training.translation import greedy_decode, n_words, translation_loss
 
 RESULTS = FOLDER / "bottleneck"
 HIDDEN, SEEDS = (32, 64, 96), (0, 1, 2)
@@ -86,8 +87,7 @@ def committed_runs():
 def build_model(run):
     """The untrained model of a run; its first weights depend on the seed alone."""
     source, target = TASKS[run.task].vocabularies()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
+    with seeded(run.seed):
         return Seq2Seq(len(source), len(target), run.hidden, run.attention)
 
 
@@ -116,6 +116,7 @@ def train(run, folder=RESULTS, progress=False):
             translation_loss,
             run.steps,
             until=step,
+            count_of=n_words,
             checkpoint=checkpoint,
             progress=progress,
         )
@@ -125,7 +126,8 @@ def train(run, folder=RESULTS, progress=False):
             latest = name in ("tested", "examples")
             result[name] = value if latest else [*result[name], value]
         _write(path, result)
-    checkpoint.unlink(missing_ok=True)
+    if is_first():
+        checkpoint.unlink(missing_ok=True)
     return result
 
 
@@ -195,6 +197,8 @@ def _empty(run):
 
 def _write(path, result):
     """All of the file or nothing; one line for each entry of the result."""
+    if not is_first():
+        return
     entries = [
         f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
         for name, value in result.items()

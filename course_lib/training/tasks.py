@@ -29,7 +29,8 @@ class Task:
         trained:      the lengths trained on, shortest and longest
         bins:         the lengths tested, as pairs; the last ones may lie beyond
         budget:       steps of training that the course calls "one budget"
-        bits:         information in one more unit of length, log2 of the choices
+        bits:         information in one more unit of length, log2 of the choices; None
+            where length is no amount
     """
 
     name: str
@@ -38,7 +39,7 @@ class Task:
     trained: tuple[int, int]
     bins: tuple[tuple[int, int], ...]
     budget: int
-    bits: float
+    bits: float | None = None
 
     def batch_at(self, seed, step):
         """The training batch of a step; it depends on nothing else."""
@@ -54,6 +55,18 @@ class Task:
 
 def _number_vocabularies(below):
     return number_vocabulary("en", below), number_vocabulary("de", below)
+
+
+def _dates(n, lengths, split, rng):
+    from course_lib.data.dates import dates  # it needs babel, which others do not
+
+    return dates(n, lengths, split, rng)
+
+
+def _date_vocabularies():
+    from course_lib.data.dates import ISO, date_vocabulary
+
+    return date_vocabulary(), ISO
 
 
 TASKS = {
@@ -85,6 +98,14 @@ TASKS = {
             bins=((3, 5), (6, 7), (8, 9)),
             budget=400,
             bits=float(np.log2(10)),
+        ),
+        Task(
+            name="dates",
+            sample=_dates,
+            vocabularies=_date_vocabularies,
+            trained=(1, 4),
+            bins=((1, 1), (2, 2), (3, 3), (4, 4)),  # short, medium, long, full
+            budget=400,
         ),
     )
 }

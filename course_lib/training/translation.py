@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 
-from course_lib.data.vocabulary import END, PAD, START
+from course_lib.data.vocabulary import START
 from course_lib.in_torch.ops import cross_entropy
+from course_lib.training.decoding import greedy
+from course_lib.training.devices import device_of
+from course_lib.training.writers import writer_of
 
 
 def translation_loss(model, pairs):
@@ -22,39 +25,38 @@ def translation_loss(model, pairs):
     return cross_entropy(logits, *_tensors(model, pairs.target, pairs.target_mask))
 
 
+def n_words(pairs):
+    """How many words `translation_loss` is a mean over: those of the target, and END.
+
+    Args:
+        pairs: `data.vocabulary.Pairs`
+    """
+    return int(pairs.target_mask.sum())
+
+
 def greedy_decode(model, source, source_mask, max_length):
     """Translate: take the likeliest word each time, until END or max_length.
 
     Args:
-        model:       `in_torch.recurrent.Seq2Seq`
+        model:       `in_torch.recurrent.Seq2Seq`, or another of `writers.writer_of`
         source:      (n_batch, n_source) ids
         source_mask: (n_batch, n_source) bool, True = a real position
         max_length:  int, the most words to write, END included
 
     Returns:
-        ids (n_batch, max_length), PAD behind END, and the attention weights
-        (n_batch, max_length, n_source) of every step, or None without attention.
+        ids (n_batch, max_length), PAD behind END, and the attention weights of every
+        word (n_batch, max_length, ..., n_source), or None without attention.
     """
     model.eval()
     source, source_mask = _tensors(model, source, source_mask)
-    words = source.new_full((len(source), 1), START)
-    written, looked = [], []
-    done = torch.zeros_like(words, dtype=torch.bool)
+    writer, first = writer_of(model), source.new_full((len(source),), START)
     with torch.no_grad():
-        states, vector = model.encoder(source, source_mask)
-        for _ in range(max_length):
-            logits, weights, vector = model.decode(words, vector, states, source_mask)
-            words = logits.argmax(dim=-1).masked_fill(done, PAD)  # (n_batch, 1)
-            written.append(words)
-            looked.append(weights)
-            done = done | (words == END)
-    ids = torch.cat(written, dim=1).cpu().numpy()
-    if looked[0] is None:
-        return ids, None
-    return ids, torch.cat(looked, dim=1).cpu().numpy()
+        state = writer.start(source, source_mask)
+    ids, weights = greedy(writer, state, first, max_length)
+    return ids.cpu().numpy(), None if weights is None else weights.cpu().numpy()
 
 
 def _tensors(model, *arrays):
     """Arrays as tensors on the device of the model."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     return [torch.tensor(np.asarray(array), device=device) for array in arrays]

@@ -1,0 +1,11 @@
+"""How fast, and with how much memory: our ways of doing a thing against each other.
+
+`python -m benchmarks` measures all of it on one thread and writes benchmarks/results/.
+"""
+
+import os
+
+# Read by NumPy when it is first imported, which is after this.
+os.environ |= dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
