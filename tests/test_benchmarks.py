@@ -53,11 +53,13 @@ def test_the_committed_results_are_of_the_same_form(quick):
             assert set(row) == set(results[name]["rows"][0])
 
 
-def test_the_import_costs_at_most_50_ms_beyond_numpy_and_brings_no_torch(quick):
+def test_the_import_costs_less_than_numpy_s_own_and_brings_no_torch(quick):
     results, _ = quick
     for row in results["beside_numpy"]["rows"]:
-        assert row["beyond"] <= row["promised"] == 0.05
+        assert row["beyond"] < row["numpy"]  # a ratio: seconds differ by machine
         assert not row["brings_torch"]
+    for row in read(COMMITTED)["beside_numpy"]["rows"]:
+        assert row["beyond"] <= row["promised"] == 0.05
 
 
 def test_the_committed_runs_of_100_000_positions_stayed_below_the_promised_memory():

@@ -24,7 +24,7 @@ from course_lib.in_torch.image_tokens import TextAndImageModel, stream_loss
 from course_lib.in_torch.ops import cross_entropy
 from course_lib.in_torch.vision import VisionTransformer
 from course_lib.shapes.basic import check_choice, check_count
-from course_lib.training.devices import device_of
+from course_lib.training.devices import device_of, seeded
 from course_lib.training.loop import fit
 
 BATCH = 64  # pictures in a training step
@@ -195,8 +195,8 @@ def train(
     check_choice("kind", kind, tuple(KINDS))
     check_count("seed", seed, 0)
     chosen = KINDS[kind]
-    torch.manual_seed(seed)
-    model = chosen.build().to(device)
+    with seeded(seed):
+        model = chosen.build().to(device)
 
     def batch_at(step):
         rng = np.random.default_rng([seed, step])

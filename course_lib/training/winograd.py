@@ -9,7 +9,7 @@ from course_lib.in_torch.masked_model import MaskedModel
 from course_lib.in_torch.ops import cross_entropy
 from course_lib.in_torch.scores import scaled_dot_scores
 from course_lib.shapes.basic import check_count
-from course_lib.training.devices import device_of
+from course_lib.training.devices import device_of, seeded
 from course_lib.training.loop import fit
 
 BATCH = 32  # pairs of twins in a training step
@@ -87,8 +87,8 @@ def train(seed, steps=STEPS, device="cpu", **settings):
         sentences it got right, "flips": {kind: share of twins both right}}.
     """
     check_count("seed", seed, 0)
-    torch.manual_seed(seed)
-    model = Pointer().to(device)
+    with seeded(seed):
+        model = Pointer().to(device)
 
     def batch_at(step):
         return winograd_twins(BATCH, "train", np.random.default_rng([seed, step]))
