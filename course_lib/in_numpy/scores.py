@@ -65,12 +65,14 @@ def scaled_dot_scores(query, key, temperature=1.0):
         scores (..., n_q, n_k).
     """
     check_positive("temperature", temperature)
-    return dot_scores(query, key) / _scale(query, temperature)
+    scale = float(temperature) * math.sqrt(query.shape[-1])
+    return dot_scores(query, key) / scale
 
 
 def scaled_dot_scores_backward(d_scores, query, key, temperature=1.0):
     """Gradients d_query, d_key of `scaled_dot_scores`, of the shapes of the inputs."""
-    return dot_scores_backward(d_scores / _scale(query, temperature), query, key)
+    scale = float(temperature) * math.sqrt(query.shape[-1])
+    return dot_scores_backward(d_scores / scale, query, key)
 
 
 def general_scores(query, key, W):
@@ -194,11 +196,6 @@ def location_scores_backward(d_scores, query, W, n_k):
     d_W = np.zeros(W.shape, d_used.dtype)
     d_W[:n_k] = d_used
     return d_query, d_W
-
-
-def _scale(query, temperature):
-    """What the dot products are divided by."""
-    return float(temperature) * math.sqrt(query.shape[-1])
 
 
 def _hidden(query, key, W_q, W_k):
