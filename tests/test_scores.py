@@ -231,6 +231,8 @@ def test_a_temperature_never_changes_the_dtype(temperature):
     cold = library.scaled_dot_scores(query, key, temperature)
     assert cold.dtype == "float32"
     np.testing.assert_array_equal(cold, library.scaled_dot_scores(query, key, 2.0))
+    gradients = library.scaled_dot_scores_backward(cold, query, key, temperature)
+    assert {gradient.dtype for gradient in gradients} == {query.dtype}
 
 
 # Rules, with the scores put into `attend` ---------------------------------------------
