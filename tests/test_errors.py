@@ -5,7 +5,7 @@ Both halves of the library say the same sentence.
 
 import numpy as np
 import pytest
-from twins import to_torch, twin_of
+from twins import assert_refused, to_torch, twin_of
 
 from course_lib.in_numpy import attention, linear, local, masks, ops, scores
 
@@ -436,18 +436,7 @@ REFUSED |= {
 @pytest.mark.parametrize("half", ["numpy", "torch"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_bad_input_is_refused_in_one_sentence(case, half):
-    function, arguments, sentence = REFUSED[case]
-    dtypes = {"float64": "float64", "int64": "int64"}
-    if half == "torch":
-        function = twin_of(function)
-        dtypes = {name: f"torch.{name}" for name in dtypes}
-        arguments = [
-            to_torch(argument)[0] if isinstance(argument, np.ndarray) else argument
-            for argument in arguments
-        ]
-    with pytest.raises((TypeError, ValueError)) as error:
-        function(*arguments)
-    assert str(error.value) == sentence.format(**dtypes)
+    assert_refused(half, *REFUSED[case])
 
 
 MIXED = {

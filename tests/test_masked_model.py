@@ -23,6 +23,7 @@ from twins import (
     SEEDS,
     TOLERANCE,
     assert_all_close,
+    assert_refused,
     central_differences,
     device_or_skip,
     drawn,
@@ -450,17 +451,7 @@ REFUSED = {
 @pytest.mark.parametrize("half", ["numpy", "torch"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_bad_input_is_refused_in_one_sentence(case, half):
-    arguments, sentence = REFUSED[case]
-    function, float64 = masked_model, "float64"
-    if half == "torch":
-        function, float64 = twin_of(masked_model), "torch.float64"
-        arguments = [
-            part if isinstance(part, Settings) else tree_to_torch(part)
-            for part in arguments
-        ]
-    with pytest.raises((TypeError, ValueError)) as error:
-        function(*arguments)
-    assert str(error.value) == sentence.replace("{float64}", float64)
+    assert_refused(half, masked_model, *REFUSED[case])
 
 
 @pytest.mark.parametrize("half", ["numpy", "torch"])

@@ -11,6 +11,7 @@ from twins import (
     SEEDS,
     TOLERANCE,
     assert_all_close,
+    assert_refused,
     autograd,
     central_differences,
     device_or_skip,
@@ -401,17 +402,7 @@ REFUSED = {
 @pytest.mark.parametrize("half", ["numpy", "torch"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_bad_input_is_refused_in_one_sentence(case, half):
-    function, arguments, sentence = REFUSED[case]
-    int64 = "int64"
-    if half == "torch":
-        function, int64 = twin_of(function), "torch.int64"
-        arguments = [
-            to_torch(argument)[0] if isinstance(argument, np.ndarray) else argument
-            for argument in arguments
-        ]
-    with pytest.raises((TypeError, ValueError)) as error:
-        function(*arguments)
-    assert str(error.value) == sentence.replace("{int64}", int64)
+    assert_refused(half, *REFUSED[case])
 
 
 @pytest.mark.parametrize("numpys_own", [np.int64, np.int32])

@@ -85,3 +85,29 @@ def assert_all_close(actual, expected, **tolerance):
     for one, other in zip(actual, expected, strict=True):
         assert np.shape(one) == np.shape(other)
         np.testing.assert_allclose(one, other, **tolerance)
+
+
+def assert_refused(half, function, arguments, sentence):
+    """Arguments that either half ("numpy" or "torch") refuses in this one sentence.
+
+    Args:
+        function, arguments: NumPy's; for "torch" its twin gets tensors
+        sentence: {float64} and {int64} stand for the name that each half gives the type
+    """
+    prefix = ""
+    if half == "torch":
+        function, arguments, prefix = twin_of(function), _tensors(arguments), "torch."
+    for name in ("float64", "int64"):
+        sentence = sentence.replace(f"{{{name}}}", prefix + name)
+    with pytest.raises((TypeError, ValueError)) as error:
+        function(*arguments)
+    assert str(error.value) == sentence
+
+
+def _tensors(tree):
+    """A tree with tensors for its arrays, and all the rest as it is."""
+    if isinstance(tree, dict):
+        return {name: _tensors(part) for name, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map(_tensors, tree))
+    return to_torch(tree)[0] if isinstance(tree, np.ndarray) else tree

@@ -11,7 +11,6 @@ from torch import nn
 
 from course_lib.data.vocabulary import PAD
 from course_lib.in_torch.layers import DecoderLayer, Embedding, Norm
-from course_lib.in_torch.linear import linear
 from course_lib.in_torch.parameters import parameter_tree
 from course_lib.in_torch.patches import patchify, unpatchify
 from course_lib.in_torch.positions import rotary_angles
@@ -79,7 +78,7 @@ class Denoiser(nn.Module):
         words = words + self.word_table.weight[: caption.shape[-1]]
         layers = parameter_tree(self)["layers"]
         x, _, cross_weights = decoder_stack(x, words, layers, self.settings)
-        velocity = linear(self.norm(x), self.W_out.weight, self.W_out.bias)
+        velocity = self.W_out(self.norm(x))
         return unpatchify(velocity, self.side, self.side, self.size), cross_weights
 
     def _time(self, time, dtype):
