@@ -5,7 +5,12 @@ gain is 1 and no bias 0, so none of them can be left out unseen.
 """
 
 import numpy as np
-from twins import need_torch
+from twins import (
+    GRADIENT_TOLERANCE,
+    assert_all_close,
+    central_differences,
+    need_torch,
+)
 
 
 def draw_linear(rng, *names, shape, bias=True):
@@ -111,6 +116,21 @@ def assert_same_trees(actual, expected, **tolerance):
     for path, array in actual.items():
         assert np.shape(array) == np.shape(expected[path]), path
         np.testing.assert_allclose(array, expected[path], err_msg=path, **tolerance)
+
+
+def assert_tree_gradients(gradients, forward, tree, d_output):
+    """Gradients of every leaf that equal central differences.
+
+    Args:
+        gradients: nested like `tree`; it may hold more
+        forward:   function of nothing; it reads the arrays of `tree`, which are changed
+            in place and put back
+        d_output:  gradient of what it returns
+    """
+    found = dict(leaves(gradients))
+    paths, arrays = zip(*leaves(tree), strict=True)
+    differences = central_differences(lambda *_: forward(), arrays, d_output)
+    assert_all_close([found[path] for path in paths], differences, **GRADIENT_TOLERANCE)
 
 
 def draw_table(rng, n_rows, d_model):

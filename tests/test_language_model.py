@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from models import (
     assert_same_trees,
+    assert_tree_gradients,
     draw_norm,
     draw_stack,
     draw_table,
@@ -23,7 +24,6 @@ from twins import (
     SEEDS,
     TOLERANCE,
     assert_all_close,
-    central_differences,
     device_or_skip,
     drawn,
     need_torch,
@@ -161,15 +161,12 @@ def test_gradients_equal_central_differences(norm_first, positions, tied):
     ids, heads = draw_ids(1, ()), np.array([[True, False]])
     d_logits = np.random.default_rng(2).normal(0, 0.05, (N, VOCAB_SIZE))
     gradients = language_model_backward(d_logits, ids, parameters, settings, heads)
-    found = dict(leaves(gradients))
-
-    def forward(*_):  # the arrays of the parameters are changed in place
-        return language_model(ids, parameters, settings, heads)[0]
-
-    paths, arrays = zip(*leaves(parameters), strict=True)
-    differences = central_differences(forward, arrays, d_logits)
-    ours = [found[path] for path in paths]
-    assert_all_close(ours, differences, **GRADIENT_TOLERANCE)
+    assert_tree_gradients(
+        gradients,
+        lambda: language_model(ids, parameters, settings, heads)[0],
+        parameters,
+        d_logits,
+    )
 
 
 # Independent implementations ----------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from models import (
     assert_same_trees,
+    assert_tree_gradients,
     draw_layer,
     gradients_of,
     in_torchs_names,
@@ -213,14 +214,12 @@ def test_encoder_gradients_equal_central_differences(norm_first):
         d_output, x, parameters, settings, mask, *extras
     )
 
-    def forward(x, *_):  # the arrays of the parameters are changed in place
-        return encoder_layer(x, parameters, settings, mask, *extras)[0]
-
-    arrays = [x, *(array for _, array in leaves(parameters))]
-    differences = central_differences(forward, arrays, d_output)
-    found = dict(leaves(gradients))
-    ours = [d_x, *(found[path] for path, _ in leaves(parameters))]
-    assert_all_close(ours, differences, **GRADIENT_TOLERANCE)
+    assert_tree_gradients(
+        [d_x, gradients],
+        lambda: encoder_layer(x, parameters, settings, mask, *extras)[0],
+        [x, parameters],
+        d_output,
+    )
 
 
 @pytest.mark.parametrize("norm_first", [False, True])

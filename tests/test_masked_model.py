@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from models import (
     assert_same_trees,
+    assert_tree_gradients,
     draw_linear,
     draw_norm,
     draw_stack,
@@ -24,7 +25,6 @@ from twins import (
     TOLERANCE,
     assert_all_close,
     assert_refused,
-    central_differences,
     device_or_skip,
     drawn,
     need_torch,
@@ -184,15 +184,12 @@ def test_gradients_equal_central_differences():
     ids, mask = draw_words(2)
     d_logits = np.random.default_rng(3).normal(0, 0.01, (2, N, VOCAB_SIZE))
     gradients = masked_model_backward(d_logits, ids, parameters, settings, mask)
-    found = dict(leaves(gradients))
-
-    def forward(*_):  # the arrays of the parameters are changed in place
-        return masked_model(ids, parameters, settings, mask)[0]
-
-    paths, arrays = zip(*leaves(parameters), strict=True)
-    differences = central_differences(forward, arrays, d_logits)
-    ours = [found[path] for path in paths]
-    assert_all_close(ours, differences, **GRADIENT_TOLERANCE)
+    assert_tree_gradients(
+        gradients,
+        lambda: masked_model(ids, parameters, settings, mask)[0],
+        parameters,
+        d_logits,
+    )
 
 
 # An independent implementation --------------------------------------------------------

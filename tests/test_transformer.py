@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from models import (
     assert_same_trees,
+    assert_tree_gradients,
     draw_norm,
     draw_stack,
     draw_table,
@@ -26,7 +27,6 @@ from twins import (
     TOLERANCE,
     assert_all_close,
     assert_refused,
-    central_differences,
     device_or_skip,
     drawn,
     need_torch,
@@ -180,21 +180,13 @@ def test_gradients_equal_central_differences(norm_first, positions, shared):
     source, target_input, mask = draw_words(2)
     rng = np.random.default_rng(3)
     d_logits = rng.normal(0, 0.05, (2, N_TARGET, N_TARGET_WORDS))
-    gradients = dict(
-        leaves(
-            transformer_backward(
-                d_logits, source, target_input, parameters, settings, mask
-            )
-        )
-    )
-
-    def forward(*_):  # the arrays of the parameters are changed in place
-        return transformer(source, target_input, parameters, settings, mask)[0]
-
-    paths, arrays = zip(*leaves(parameters), strict=True)
-    differences = central_differences(forward, arrays, d_logits)
-    assert_all_close(
-        [gradients[path] for path in paths], differences, **GRADIENT_TOLERANCE
+    assert_tree_gradients(
+        transformer_backward(
+            d_logits, source, target_input, parameters, settings, mask
+        ),
+        lambda: transformer(source, target_input, parameters, settings, mask)[0],
+        parameters,
+        d_logits,
     )
 
 
