@@ -1,43 +1,94 @@
 """Grade a notebook: the trusted side, which holds seeds, right answers and points.
 
 Student code runs in a worker process and only plain numeric arrays come back. A report
-is a dictionary of schema 1:
+is a dictionary of schema 1 (`reports/report.schema.json` says it in full):
 
     {"schema": 1, "submission_sha256", "sandbox", "of_record", "points", "possible",
-     "questions": [{"id", "points", "possible", "status", "message"}]}
+     "questions": [{"id", "points", "possible", "status", "message",
+                    "property", "policy", "policy_message"}],
+     "student", "student_id", "file", "trouble", "grader", "seed_id", "signature"}
 
 status is "passed", "wrong", "unanswered", "error" (the function raised an exception),
-"stopped" (a call hung or ended its process) or "unreadable" (the file is no notebook).
+"stopped" (a call hung or ended its process), "refused" (a library call that would be
+the answer) or "unreadable" (the file is no notebook, and "trouble" says why). The same seed, the same student
+and the same file give the same report, byte for byte.
 """
 
+import hashlib
 import re
 import secrets
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from course_lib.grading import notebook as notebooks
+from course_lib.grading import signing, workers
 from course_lib.grading.comparing import PASSED, UNANSWERED, Verdict, judge
-from course_lib.grading.process import Stopped
+from course_lib.grading.hand_in import HandIn
+from course_lib.grading.magics import without_magics
+from course_lib.grading.policy import BROKEN, Finding, judge_policy
+from course_lib.grading.process import Limits, Stopped
 from course_lib.grading.questions import all_questions
-from course_lib.grading.sandbox import choose
 from course_lib.grading.submission import Submission
 
-STOPPED, UNREADABLE = "stopped", "unreadable"
+STOPPED, UNREADABLE, REFUSED = "stopped", "unreadable", "refused"
+NOT_CHECKED = Finding("not checked", "")
+SEED_BITS = 128
+DEFAULT_LIMITS = Limits()
+# What decides a verdict: another version of it is another grader.
+DECIDES = ("grading/*.py", "grading/questions/*.py", "grading/explanations/*.py")
+DECIDES += ("in_numpy/*.py", "shapes/*.py")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Wall time in seconds for one cell, one call, and all of a notebook."""
+class Options:
+    """What holds for all notebooks of a batch.
 
-    cell: float = 60
-    call: float = 10
-    notebook: float = 600
+    Attributes:
+        seed: int that decides all inputs; keep it secret
+        limits: Limits
+        allow_unsandboxed: let scores count where there is no sandbox
+    """
+
+    seed: int
+    limits: Limits = DEFAULT_LIMITS
+    allow_unsandboxed: bool = False
 
 
-DEFAULT_LIMITS = Limits()
+@dataclass(frozen=True)
+class Graded:
+    """What came of one question.
+
+    Attributes:
+        question: Question
+        verdict: Verdict
+        property: that of the case which did not pass, "" if there is none
+        finding: Finding on the policy
+    """
+
+    question: object
+    verdict: Verdict
+    property: str = ""
+    finding: Finding = NOT_CHECKED
+
+
+@cache
+def grader_version():
+    """The package's version, and a digest of all that decides a verdict."""
+    digest, library = hashlib.sha256(), Path(__file__).parents[1]
+    for pattern in DECIDES:
+        for path in sorted(library.glob(pattern)):
+            digest.update(path.read_bytes())
+    return f"{version('attention-course')}+{digest.hexdigest()[:8]}"
+
+
+def new_seed():
+    """A fresh secret seed."""
+    return secrets.randbits(SEED_BITS)
 
 
 def grade(path, seed=None, limits=DEFAULT_LIMITS):
@@ -51,20 +102,49 @@ def grade(path, seed=None, limits=DEFAULT_LIMITS):
     Returns:
         report, see above, and a sentence if the file could not be read, else None.
     """
-    seed = secrets.randbits(64) if seed is None else seed
-    sandbox = choose()
-    content = b""
+    path = Path(path)
+    options = Options(new_seed() if seed is None else seed, limits)
+    handed_in = HandIn(path.stem, "", path.name, path, None)
     try:
-        content = notebooks.read_bytes(path)
-        notebook = notebooks.parse(path, content)
+        content = handed_in.read()
     except notebooks.Unreadable as problem:
-        questions, trouble = _by_file_name(path), str(problem)
-        verdicts = [Verdict(UNREADABLE, f"{trouble}.") for _ in questions]
+        content = str(problem)
+    report = grade_content(handed_in, content, options, spare=False)
+    return report, report["trouble"] or None
+
+
+def grade_content(handed_in, content, options, spare=True):
+    """Grade what was handed in. Arguments and result can be sent to another process.
+
+    Args:
+        handed_in: HandIn
+        content: its bytes, or a sentence on why it could not be read
+        options: Options
+        spare: whether to start the worker of a next notebook meanwhile
+
+    Returns:
+        report, see above.
+    """
+    sandbox = workers.choose(options.limits)
+    trouble = ""
+    try:
+        if isinstance(content, str):
+            content, reason = b"", content
+            raise notebooks.Unreadable(reason)
+        notebook = notebooks.parse(handed_in.file, content)
+    except notebooks.Unreadable as problem:
+        trouble, verdict = str(problem), Verdict(UNREADABLE, f"{problem}.")
+        results = [Graded(q, verdict) for q in _by_file_name(handed_in.file)]
     else:
-        questions, trouble = questions_of(notebook, path), None
-        with closing(Submission(notebook, sandbox, limits)) as submission:
-            verdicts = [_grade_question(q, submission, seed) for q in questions]
-    return _report(content, sandbox, questions, verdicts), trouble
+        seed = signing.input_seed(options.seed, handed_in.student, handed_in.student_id)
+        with closing(Submission(notebook, sandbox, options.limits, spare)) as student:
+            cells = tuple(map(without_magics, notebook.cells))
+            results = [
+                _grade_question(question, cells, student, seed)
+                for question in questions_of(notebook, handed_in.file)
+            ]
+    report = _report(handed_in, content, sandbox, options, results, trouble)
+    return signing.sign(report, options.seed)
 
 
 def questions_of(notebook, path):
@@ -93,40 +173,55 @@ def _by_file_name(path):
     return all_questions(int(number[1])) if number else []
 
 
-def _grade_question(question, submission, seed):
+def _grade_question(question, cells, submission, seed):
     """The first verdict that is not "passed", over all cases, hidden ones too."""
+    finding = judge_policy(question, cells)
+    if finding.verdict == BROKEN:
+        return Graded(question, Verdict(REFUSED, finding.message), "", finding)
     numbers = [int(part) for part in question.id.split(".")]
     for position, case in enumerate(question.cases):
         inputs = case.inputs(np.random.default_rng([seed, *numbers, position]))
         try:
             outcome = submission.call(question, inputs)
         except Stopped as stop:
-            return Verdict(STOPPED, f"`{question.function}` {stop}.")
+            verdict = Verdict(STOPPED, f"`{question.function}` {stop}.")
+            return Graded(question, verdict, case.property, finding)
         if "missing" in outcome:
-            return Verdict(UNANSWERED, submission.why_missing(question))
+            verdict = Verdict(UNANSWERED, submission.why_missing(question))
+            return Graded(question, verdict, "", finding)
         verdict = judge(question, inputs, outcome)
         if verdict.status != PASSED:
-            return verdict
-    return Verdict(PASSED)
+            tried = "" if verdict.status == UNANSWERED else case.property
+            return Graded(question, verdict, tried, finding)
+    return Graded(question, Verdict(PASSED), "", finding)
 
 
-def _report(content, sandbox, questions, verdicts):
+def _report(handed_in, content, sandbox, options, results, trouble):
     rows = [
         {
-            "id": question.id,
-            "points": question.points if verdict.status == PASSED else 0,
-            "possible": question.points,
-            "status": verdict.status,
-            "message": verdict.message,
+            "id": result.question.id,
+            "points": result.question.points if result.verdict.status == PASSED else 0,
+            "possible": result.question.points,
+            "status": result.verdict.status,
+            "message": result.verdict.message,
+            "property": result.property,
+            "policy": result.finding.verdict,
+            "policy_message": result.finding.message,
         }
-        for question, verdict in zip(questions, verdicts, strict=True)
+        for result in results
     ]
     return {
         "schema": 1,
         "submission_sha256": notebooks.sha256(content),
         "sandbox": sandbox.name,
-        "of_record": sandbox.of_record,
+        "of_record": sandbox.of_record or options.allow_unsandboxed,
         "points": sum(row["points"] for row in rows),
         "possible": sum(row["possible"] for row in rows),
         "questions": rows,
+        "student": handed_in.student,
+        "student_id": handed_in.student_id,
+        "file": handed_in.file,
+        "trouble": trouble,
+        "grader": grader_version(),
+        "seed_id": signing.seed_id(options.seed),
     }

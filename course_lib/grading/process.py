@@ -6,16 +6,42 @@ import secrets
 import select
 import shutil
 import signal
-import site
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from course_lib.grading import control_group, sandbox
+
 MAX_REPLY = 2**25
 START_SECONDS = 60
+MAX_FILE = 2**26  # bytes of one file that a worker writes
+# Settings of OpenBLAS that a machine may need for right results; the rest is ours.
+KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+OURS = {
+    "MPLBACKEND": "agg",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",  # the order of a set is the same in every run
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one notebook may use.
+
+    Attributes:
+        cell, call, notebook: wall time in seconds for one cell, one call, all of it
+        memory: bytes, of the worker and of all that it starts
+        processes: how many of them at a time, threads included
+    """
+
+    cell: float = 60
+    call: float = 10
+    notebook: float = 600
+    memory: int = 2 * 2**30
+    processes: int = 64
 
 
 class Stopped(Exception):
@@ -27,41 +53,46 @@ class NoWorker(RuntimeError):
 
 
 class Worker:
-    """One worker process in a folder of its own.
+    """One worker process, confined; it starts at once and is ready a moment later.
 
     Args:
-        sandbox: Sandbox
+        confined: Sandbox
+        limits: Limits, of which memory, processes and notebook are set here
 
     Raises:
         NoWorker
     """
 
-    def __init__(self, sandbox):
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="attention-course-", ignore_cleanup_errors=True
-        )
-        self._number, self._received = 0, bytearray()
+    def __init__(self, confined, limits):
+        self.sandbox, self.limits = confined, limits
+        self._number, self._received, self._seen = 0, bytearray(), None
+        self._folder = self._group = self._process = self._init = None
         try:
-            self._start(sandbox, Path(self._folder.name))
-            self.ask({"cell": "", "name": "start"}, START_SECONDS)
-        except (OSError, Stopped) as error:
+            self._start()
+        except OSError as error:
             self.stop()
             raise NoWorker(f"the grader's worker could not start: {error}") from None
 
-    def _start(self, sandbox, folder):
-        home = furnish(folder)
+    def _start(self):
+        course, home = sandbox.COURSE, sandbox.SCRATCH
+        if not self.sandbox.has_view:
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="attention-course-", ignore_cleanup_errors=True
+            )
+            course = self._folder.name
+            home = furnish(Path(course))
         worker_in, self._requests = os.pipe()
         self._replies, worker_out = os.pipe()
-        packages = site.getsitepackages()
-        if site.ENABLE_USER_SITE:
-            packages.append(site.getusersitepackages())
-        argv = [sys.executable, "-I", "-S", "-B", str(folder / "worker.py")]
-        argv += [str(worker_in), str(worker_out), *packages]
+        argv = [sys.executable, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
+        argv += [str(worker_in), str(worker_out), json.dumps(self._rlimits())]
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         try:
             self._process = subprocess.Popen(
-                sandbox.confine(argv, str(folder)),
-                cwd=home,
-                env={"HOME": str(home), "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
+                self.sandbox.confine([*argv, *sandbox.packages()]),
+                cwd=home if self._folder else "/",
+                env=kept
+                | OURS
+                | {"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -72,6 +103,65 @@ class Worker:
             os.close(worker_in)
             os.close(worker_out)
         os.set_blocking(self._requests, False)
+
+    def _rlimits(self):
+        """What the worker may use by itself; a control group adds up its children."""
+        limits = {
+            "RLIMIT_DATA": self.limits.memory,
+            "RLIMIT_FSIZE": MAX_FILE,
+            "RLIMIT_CPU": int(self.limits.notebook) + 1,
+            "RLIMIT_NOFILE": 256,
+            "RLIMIT_CORE": 0,
+        }
+        if self.sandbox.has_view:  # else it would count the user's other processes
+            limits["RLIMIT_NPROC"] = self.limits.processes
+        return {name: [limit, limit] for name, limit in limits.items()}
+
+    def ready(self, paths=()):
+        """Wait until it runs, limit it as a whole, and return what it sees.
+
+        Args:
+            paths: of which it tells those that it can see
+
+        Raises:
+            NoWorker
+        """
+        if self._seen is not None:
+            return self._seen
+        try:
+            self._seen = self.ask({"look": list(paths)}, START_SECONDS)
+            children = self._descendants()
+            if self.sandbox.has_view:
+                self._init = os.pidfd_open(children[0])
+            self._group = control_group.make(self.limits.memory, self.limits.processes)
+            for pid in [self._process.pid, *children] if self._group else ():
+                self._group.add(pid)
+        except (OSError, IndexError, Stopped) as error:
+            self.stop()
+            raise NoWorker(f"the grader's worker could not start: {error}") from None
+        return self._seen
+
+    def _descendants(self):
+        """Process ids of what the launched process started, outer ones first."""
+        found, waiting = [], [self._process.pid]
+        while waiting:
+            pid = waiting.pop(0)
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            if children.exists():
+                started = list(map(int, children.read_text().split()))
+                found += started
+                waiting += started
+        return found
+
+    @property
+    def grouped(self):
+        """Whether a control group limits it."""
+        return self._group is not None
+
+    @property
+    def alive(self):
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
 
     def ask(self, request, seconds):
         """Send a request and return the reply to it, a dict from an untrusted process.
@@ -96,13 +186,13 @@ class Worker:
         try:
             return os.write(self._requests, data)
         except OSError:
-            raise Stopped("ended the process it ran in") from None
+            raise Stopped(self._how_it_ended()) from None
 
     def _read(self):
         """Take what has come; the reply to the last request if it is complete."""
         chunk = os.read(self._replies, 2**20)
         if not chunk:
-            raise Stopped("ended the process it ran in")
+            raise Stopped(self._how_it_ended())
         self._received += chunk
         if len(self._received) > MAX_REPLY:
             raise Stopped("returned more than the grader accepts")
@@ -118,33 +208,49 @@ class Worker:
                 return reply
         return None
 
+    def _how_it_ended(self):
+        if self._group and self._group.out_of_memory():
+            return f"used more than {self.limits.memory / 2**30:.3g} GB of memory"
+        return "ended the process it ran in"
+
     def stop(self):
-        """Kill the worker and its children, and remove its folder."""
-        if process := getattr(self, "_process", None):
+        """Kill the worker and its children, and remove what was made for it."""
+        if self._init is not None:  # process 1 of its own: all others end with it
+            signal.pidfd_send_signal(self._init, signal.SIGKILL)
+            select.select([self._init], [], [], START_SECONDS)
+            os.close(self._init)
+            self._init = None
+        if self._process:
             # Before it is waited for, so that the number cannot be another's by now.
             try:
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            process.wait()
+            self._process.wait()
+            self._process = None
             os.close(self._requests)
             os.close(self._replies)
-        self._folder.cleanup()
+        if self._group:
+            self._group.remove()
+            self._group = None
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None
 
 
 def furnish(folder):
     """Put what a worker may see into a folder; returns the student's own folder in it.
 
-    `course_lib` comes without `grading`, which holds questions and answers, and without
-    what needs it.
+    For sandboxes without a view of their own. `course_lib` comes without `grading`,
+    which holds questions and answers, and without what needs it.
     """
     hidden = shutil.ignore_patterns("grading", "cli.py", "__pycache__")
-    shutil.copytree(HERE.parent, folder / "course_lib", ignore=hidden)
+    shutil.copytree(sandbox.LIBRARY, folder / "course_lib", ignore=hidden)
     (folder / "course_lib" / "grading").mkdir()
     stub = folder / "course_lib" / "grading" / "__init__.py"
-    shutil.copyfile(HERE / "in_worker.py", stub)
-    for name in ("worker.py", "calling.py"):
-        shutil.copyfile(HERE / name, folder / name)
+    shutil.copyfile(sandbox.HERE / "in_worker.py", stub)
+    for name in sandbox.COPIED:
+        shutil.copyfile(sandbox.HERE / name, folder / name)
     home = folder / "home"
     home.mkdir()
     return home

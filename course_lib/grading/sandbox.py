@@ -1,7 +1,29 @@
-"""How the worker is confined: the seam at which real sandboxes will be chosen."""
+"""How a worker is confined: what it may see and do, and three ways to see to it.
 
+Bubblewrap and `unshare` make the same view of the machine: no network, no process but
+the worker's own, Python and the course read-only, and one small folder in memory to
+write to. Nothing else of the disk is there. Without either, a worker is a process like
+any other, which can read what the user can.
+"""
+
+import os
+import shlex
+import shutil
+import site
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LIBRARY = HERE.parent
+COURSE = "/course"  # in the view: course_lib without its grading, and the worker
+SCRATCH = "/tmp"  # in the view: the one folder to write to  # noqa: S108
+SCRATCH_BYTES = 64 * 2**20
+COPIED = ("worker.py", "calling.py", "magics.py")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives")
+DEVICES = ("null", "zero", "random", "urandom")
 
 
 @dataclass(frozen=True)
@@ -9,21 +31,158 @@ class Sandbox:
     """A way to run an untrusted command.
 
     Attributes:
-        name: as the report gives it
+        name: as reports give it
         of_record: whether a score from it may count
-        confine: (argv, folder) -> argv that does the same, with only `folder` to
-            write to
+        program: what has to be on the PATH for it, "" for nothing
+        confine: argv -> argv that does the same, confined
     """
 
     name: str
     of_record: bool
-    confine: Callable[[list[str], str], list[str]]
+    program: str
+    confine: Callable[[list[str]], list[str]]
+
+    @property
+    def has_view(self):
+        """Whether the worker sees the view below, and not the user's own disk."""
+        return self.of_record
 
 
-# A process of its own and nothing more: it can read what the user can.
-PLAIN = Sandbox("plain", False, lambda argv, folder: argv)
+def packages():
+    """The folders of installed packages, where NumPy is."""
+    folders = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
-def choose():
-    """The best sandbox that this machine offers. So far there is one."""
-    return PLAIN
+def hidden_places():
+    """Folders that no worker may see: questions and answers, tests, solutions."""
+    return [str(HERE), str(LIBRARY.parent / "tests"), str(LIBRARY.parent / "solutions")]
+
+
+def view():
+    """What a worker sees, as a list of (kind, source, target), outer folders first.
+
+    Kinds are "read" (a file or folder, read-only), "link" and "empty" (a folder).
+    """
+    steps = []
+    for path in SYSTEM:
+        if os.path.islink(path):
+            steps.append(("link", os.readlink(path), path))
+        elif os.path.isdir(path):
+            steps.append(("read", path, path))
+    prefixes = {sys.base_prefix, sys.prefix, *packages()}
+    masks, own = [], str(LIBRARY.parent)
+    if own in packages():  # installed, not a checkout
+        masks.append(("empty", "", str(LIBRARY)))
+    elif any(_below(own, path) for path in [*SYSTEM, sys.base_prefix]):
+        steps.append(("empty", "", own))
+    for path in sorted(prefixes, key=len):
+        if not any(kind == "read" and _below(path, at) for kind, _, at in steps):
+            steps.append(("read", path, path))
+    steps += masks
+    steps += [("read", path, path) for path in SETTINGS if os.path.exists(path)]
+    grading = f"{COURSE}/course_lib/grading"
+    steps += [
+        ("read", str(LIBRARY), f"{COURSE}/course_lib"),
+        ("empty", "", grading),
+        ("read", str(HERE / "in_worker.py"), f"{grading}/__init__.py"),
+        *(("read", str(HERE / name), f"{COURSE}/{name}") for name in COPIED),
+    ]
+    return steps
+
+
+def _below(path, folder):
+    return Path(path).is_relative_to(folder)
+
+
+def _bubblewrap(*options):
+    """Bubblewrap, with options that not every version knows."""
+
+    def confine(argv):
+        command = [shutil.which("bwrap"), "--unshare-all", "--unshare-user", *options]
+        command += ["--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+        command += ["--die-with-parent", "--new-session"]
+        for kind, source, target in view():
+            if kind == "read":
+                command += ["--ro-bind", source, target]
+            elif kind == "link":
+                command += ["--symlink", source, target]
+            else:
+                command += ["--tmpfs", target]
+        command += ["--proc", "/proc", "--dev", "/dev"]
+        for folder in (SCRATCH, "/dev/shm"):  # noqa: S108
+            command += ["--size", str(SCRATCH_BYTES), "--tmpfs", folder]
+        empty = [target for kind, _, target in view() if kind == "empty"]
+        for folder in (*empty, "/dev", "/"):
+            command += ["--remount-ro", folder]
+        return [*command, "--chdir", SCRATCH, "--", *argv]
+
+    return confine
+
+
+def _namespaces(argv):
+    """`unshare` and the mounts by hand: for machines without bubblewrap."""
+    root = "/sys"  # any folder will do: this process alone sees what is put over it
+    lines = ["set -e", f"mount -t tmpfs -o mode=755,size=1m none {root}"]
+    for kind, source, target in view():
+        place = shlex.quote(root + target)
+        if kind == "read":
+            make = "mkdir -p" if os.path.isdir(source) else _touch(place)
+            lines += [f"{make} {place}", f"mount --rbind {shlex.quote(source)} {place}"]
+            lines += [f"mount -o remount,bind,ro,nosuid,nodev {place}"]
+        elif kind == "link":
+            lines.append(f"ln -s {shlex.quote(source)} {place}")
+        else:
+            lines += [f"mkdir -p {place}", f"mount -t tmpfs -o size=1m none {place}"]
+    lines += [f"mkdir {root}/proc {root}/dev {root}{SCRATCH} {root}/old"]
+    lines += [f"mount -t proc -o nosuid,nodev,noexec none {root}/proc"]
+    empty = [target for kind, _, target in view() if kind == "empty"]
+    lines += [
+        f"mount -o remount,bind,ro {shlex.quote(root + place)}" for place in empty
+    ]
+    for name in DEVICES:
+        lines += [f"> {root}/dev/{name}", f"mount --bind /dev/{name} {root}/dev/{name}"]
+    size = f"size={SCRATCH_BYTES},nosuid,nodev"
+    lines += [f"mount -t tmpfs -o {size} none {root}{SCRATCH}"]
+    lines += [f"cd {root}", "pivot_root . old", "umount -l old", "rmdir old"]
+    lines += ["mount -o remount,bind,ro /", f"cd {SCRATCH}"]
+    # Not `exec`: the shell stays process 1, and with it ends whatever was started.
+    drop = "setpriv --no-new-privs --bounding-set=-all --inh-caps=-all"
+    lines += [f"{drop} {shlex.join(argv)}", "exit 0"]
+    new = ["--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts"]
+    command = ["unshare", *new, "--fork", "--kill-child=KILL"]
+    script = "\n".join(lines)
+    return _dies_with_parent([*command, "--", "/bin/sh", "-c", script])
+
+
+def _touch(place):
+    """What makes an empty file in a folder that may not be there yet."""
+    return f'mkdir -p "$(dirname {place})" && touch'
+
+
+def _dies_with_parent(argv):
+    """The same command, which the kernel ends if this process is killed."""
+    if shutil.which("setpriv"):
+        return ["setpriv", "--pdeathsig", "KILL", *argv]
+    return argv
+
+
+PLAIN = Sandbox("plain", False, "", _dies_with_parent)
+# Best first. Older versions of bubblewrap cannot close the door to more namespaces.
+SANDBOXES = (
+    Sandbox("bubblewrap", True, "bwrap", _bubblewrap("--disable-userns")),
+    Sandbox("bubblewrap", True, "bwrap", _bubblewrap()),
+    Sandbox("namespaces", True, "unshare", _namespaces),
+    PLAIN,
+)
+
+
+def candidates():
+    """The sandboxes whose programs are on this machine, best first."""
+    return [
+        sandbox
+        for sandbox in SANDBOXES
+        if not sandbox.program or shutil.which(sandbox.program)
+    ]

@@ -2,8 +2,9 @@
 
 import time
 
+from course_lib.grading import workers
 from course_lib.grading.calling import Refused, decode, encode
-from course_lib.grading.process import Stopped, Worker
+from course_lib.grading.process import Stopped
 
 MAX_TEXT = 300
 
@@ -17,10 +18,12 @@ class Submission:
         notebook: Notebook
         sandbox: Sandbox
         limits: Limits
+        spare: whether a next worker is started as soon as this one is there
     """
 
-    def __init__(self, notebook, sandbox, limits):
+    def __init__(self, notebook, sandbox, limits, spare=False):
         self._notebook, self._sandbox, self._limits = notebook, sandbox, limits
+        self._spare = spare
         self._deadline = time.monotonic() + limits.notebook
         self._worker = None
         self._stopped = {}  # index of a cell -> how it stopped the worker
@@ -58,10 +61,10 @@ class Submission:
 
     def _start(self):
         """Run the cells in a new worker; without it again if one of them stops it."""
-        if time.monotonic() > self._deadline:
-            seconds = self._limits.notebook
-            raise Stopped(f"was not tried: the notebook used up its {seconds:g} s")
-        self._worker = Worker(self._sandbox)
+        self._left()
+        self._worker = workers.take(self._sandbox, self._limits)
+        if self._spare:
+            workers.start_spare(self._sandbox, self._limits)
         for position, source in enumerate(self._notebook.cells):
             if position in self._stopped:
                 continue
@@ -77,11 +80,25 @@ class Submission:
                 if error["message"]:
                     self._failed[position] += f": {error['message']}"
 
+    def _left(self):
+        """Seconds that the notebook may still use (or Stopped)."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            seconds = self._limits.notebook
+            raise Stopped(f"was not tried: the notebook used up its {seconds:g} s")
+        return left
+
     def _ask(self, request, seconds):
         """Ask the worker, which is gone if this raises Stopped."""
-        left = self._deadline - time.monotonic()
         try:
-            return self._worker.ask(request, min(seconds, left))
+            left = self._left()
+            if left >= seconds:
+                return self._worker.ask(request, seconds)
+            try:
+                return self._worker.ask(request, left)
+            except Stopped:
+                self._left()  # says so if it was the notebook's time that ended
+                raise
         except Stopped:
             self.close()
             raise

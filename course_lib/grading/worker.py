@@ -1,44 +1,38 @@
 """The process that runs a student's cells and calls their functions. Run as a script.
 
-It is copied to a folder of its own, next to `calling.py` and a `course_lib` without
-`grading`. It learns neither seeds nor right answers. Requests and replies are lines of
-JSON on two pipes, whose numbers are the arguments:
+It stands next to `calling.py`, `magics.py` and a `course_lib` without `grading`, and
+learns neither seeds nor right answers. Requests and replies are lines of JSON on two
+pipes, whose numbers are the first arguments; the third is {"rlimit": [soft, hard]}, the
+rest are folders of packages.
 
-    {"number", "cell": source, "name"}             -> {"number", "error": {...} or null}
+    {"number", "look": paths}                        -> {"number", what is to be seen}
+    {"number", "cell": source, "name"}               -> {"number", "error": {} or null}
     {"number", "call": name, "arguments", "n_returns"}   -> {"number", ...the outcome}
 """
 
-import ast
 import json
 import linecache
 import os
-import re
+import resource
+import socket
 import sys
 
-sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[3:]]
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[4:]]
+for _name, _limit in json.loads(sys.argv[3]).items():
+    resource.setrlimit(getattr(resource, _name), _limit)
 
 from calling import call, decode, describe, encode  # noqa: E402 (after its path is set)
-
-PYTHON_CELL_MAGICS = {"%%capture", "%%prun", "%%time", "%%timeit"}
-MAGIC_LINE = re.compile(
-    r"^(?P<indent>\s*)([\w.]+(\s*,\s*[\w.]+)*\s*=\s*)?([%!?]|\S+\?{1,2}\s*$).*$"
-)
+from magics import without_magics  # noqa: E402
 
 
-def without_magics(source):
-    """The Python in a cell: magics and shell lines dropped, line numbers kept."""
-    lines = source.split("\n")
-    first = next((line.split()[0] for line in lines if line.strip()), "")
-    if first.startswith("%%"):
-        if first not in PYTHON_CELL_MAGICS:
-            return ""
-        lines = ["" if line.startswith("%%") else line for line in lines]
-    source = "\n".join(lines)
-    try:
-        ast.parse(source)
-        return source
-    except SyntaxError:
-        return "\n".join(MAGIC_LINE.sub(r"\g<indent>pass", line) for line in lines)
+def look(paths):
+    """What this process can see, before it has run anything of a student's."""
+    processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    return {
+        "paths": [path for path in paths if os.path.exists(path)],
+        "interfaces": [name for _, name in socket.if_nameindex()],
+        "processes": len(processes),
+    }
 
 
 def run_cell(source, name, namespace):
@@ -54,6 +48,8 @@ def run_cell(source, name, namespace):
 
 def answer(request, namespace):
     """The reply to one request, without its number."""
+    if "look" in request:
+        return look(request["look"])
     if "cell" in request:
         return {"error": run_cell(request["cell"], request["name"], namespace)}
     function = namespace.get(request["call"])

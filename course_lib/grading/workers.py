@@ -1,0 +1,113 @@
+"""Where workers come from: the sandbox is chosen by trying, the next one waits ready.
+
+A worker serves one notebook and is ended. Its start takes a tenth of a second, most of
+it NumPy's, so the next one is started while a notebook is graded: the spare.
+"""
+
+from dataclasses import dataclass
+
+from course_lib.grading import sandbox
+from course_lib.grading.process import NoWorker, Worker
+
+_chosen = _spare = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a sandbox did when it was tried.
+
+    Attributes:
+        sandbox: Sandbox
+        works: bool
+        grouped: bool, whether a control group adds up memory and processes
+        trouble: why it does not work, a sentence, "" if it does
+    """
+
+    sandbox: sandbox.Sandbox
+    works: bool
+    grouped: bool = False
+    trouble: str = ""
+
+
+def try_out(candidate, limits):
+    """Start a worker in a sandbox and see whether it is confined.
+
+    Returns:
+        Trial, and the worker, ready, if it works, else None.
+    """
+    try:
+        worker = Worker(candidate, limits)
+        seen = worker.ready(sandbox.hidden_places())
+    except NoWorker as problem:
+        return Trial(candidate, False, trouble=f"{problem}."), None
+    if candidate.has_view and (trouble := _leak(seen)):
+        worker.stop()
+        return Trial(candidate, False, trouble=trouble), None
+    return Trial(candidate, True, worker.grouped), worker
+
+
+def _leak(seen):
+    """A sentence on what a worker sees and should not, or ""."""
+    if paths := seen.get("paths"):
+        return f"A worker in it sees {paths[0]}."
+    if seen.get("interfaces") != ["lo"]:
+        return "A worker in it sees a network."
+    if seen.get("processes") > 3:
+        return "A worker in it sees the processes of the machine."
+    return ""
+
+
+def choose(limits):
+    """The best sandbox of this machine, found by trying once.
+
+    Raises:
+        NoWorker, if not even a plain worker starts.
+    """
+    global _chosen, _spare
+    if _chosen is None:
+        close_spare()
+        for candidate in sandbox.candidates():
+            trial, _spare = try_out(candidate, limits)
+            if trial.works:
+                _chosen = candidate
+                break
+        else:
+            raise NoWorker(trial.trouble.removesuffix("."))
+    return _chosen
+
+
+def take(confined, limits):
+    """A worker that is ready: the spare, or a new one.
+
+    Raises:
+        NoWorker
+    """
+    global _spare
+    worker, _spare = _spare, None
+    if worker and (worker.sandbox, worker.limits) == (confined, limits):
+        if worker.alive:
+            try:
+                worker.ready()
+                return worker
+            except NoWorker:
+                pass  # it died while it waited: a new one will do
+    if worker:
+        worker.stop()
+    worker = Worker(confined, limits)
+    worker.ready()
+    return worker
+
+
+def start_spare(confined, limits):
+    """Start the worker that the next `take` will give, without waiting for it."""
+    global _spare
+    if _spare is None:
+        _spare = Worker(confined, limits)
+
+
+def close_spare():
+    """End the spare, if there is one."""
+    global _spare
+    if _spare:
+        _spare.stop()
+        _spare = None
