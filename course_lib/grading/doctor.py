@@ -1,4 +1,4 @@
-"""What this machine can do for the grader, and the one command that would improve it."""
+"""What this machine can do for the grader, and the one command that improves it."""
 
 import os
 import subprocess

@@ -10,8 +10,8 @@ is a dictionary of schema 1 (`reports/report.schema.json` says it in full):
 
 status is "passed", "wrong", "unanswered", "error" (the function raised an exception),
 "stopped" (a call hung or ended its process), "refused" (a library call that would be
-the answer) or "unreadable" (the file is no notebook, and "trouble" says why). The same seed, the same student
-and the same file give the same report, byte for byte.
+the answer) or "unreadable" (the file is no notebook, and "trouble" says why). The same
+seed, the same student and the same file give the same report, byte for byte.
 """
 
 import hashlib

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -80,7 +79,7 @@ class Worker:
                 prefix="attention-course-", ignore_cleanup_errors=True
             )
             course = self._folder.name
-            home = furnish(Path(course))
+            home = sandbox.furnish(Path(course))
         worker_in, self._requests = os.pipe()
         self._replies, worker_out = os.pipe()
         argv = [sys.executable, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
@@ -236,21 +235,3 @@ class Worker:
         if self._folder:
             self._folder.cleanup()
             self._folder = None
-
-
-def furnish(folder):
-    """Put what a worker may see into a folder; returns the student's own folder in it.
-
-    For sandboxes without a view of their own. `course_lib` comes without `grading`,
-    which holds questions and answers, and without what needs it.
-    """
-    hidden = shutil.ignore_patterns("grading", "cli.py", "__pycache__")
-    shutil.copytree(sandbox.LIBRARY, folder / "course_lib", ignore=hidden)
-    (folder / "course_lib" / "grading").mkdir()
-    stub = folder / "course_lib" / "grading" / "__init__.py"
-    shutil.copyfile(sandbox.HERE / "in_worker.py", stub)
-    for name in sandbox.COPIED:
-        shutil.copyfile(sandbox.HERE / name, folder / name)
-    home = folder / "home"
-    home.mkdir()
-    return home

@@ -169,6 +169,24 @@ def _dies_with_parent(argv):
     return argv
 
 
+def furnish(folder):
+    """Put what a worker may see into a folder; returns the student's own folder in it.
+
+    For sandboxes without a view of their own. `course_lib` comes without `grading`,
+    which holds questions and answers, and without what needs it.
+    """
+    hidden = shutil.ignore_patterns("grading", "cli.py", "__pycache__")
+    shutil.copytree(LIBRARY, folder / "course_lib", ignore=hidden)
+    (folder / "course_lib" / "grading").mkdir()
+    stub = folder / "course_lib" / "grading" / "__init__.py"
+    shutil.copyfile(HERE / "in_worker.py", stub)
+    for name in COPIED:
+        shutil.copyfile(HERE / name, folder / name)
+    home = folder / "home"
+    home.mkdir()
+    return home
+
+
 PLAIN = Sandbox("plain", False, "", _dies_with_parent)
 # Best first. Older versions of bubblewrap cannot close the door to more namespaces.
 SANDBOXES = (
