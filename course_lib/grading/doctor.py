@@ -56,6 +56,8 @@ def usable_cores():
 def _try(candidate, limits):
     if candidate not in sandbox.candidates():
         trouble = f"There is no {candidate.program} on the PATH."
+        if candidate.own_user:
+            trouble = "Only root can give each worker a user of its own."
         return workers.Trial(candidate, False, trouble=trouble)
     trial, worker = workers.try_out(candidate, limits)
     if worker:
@@ -67,7 +69,7 @@ def _try(candidate, limits):
 
 def _what_it_said(candidate):
     """The first line that a sandbox writes when it fails to run `true`."""
-    command = candidate.confine(["true"])
+    command = candidate.confine(["true"], sandbox.new_user())
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     lines = done.stderr.strip().splitlines()
     return lines[0] if done.returncode and lines else ""
@@ -80,7 +82,7 @@ def _advice(trials, best):
         return "Nothing to improve."
     for setting, hinders, helps in SETTINGS:
         path = Path("/proc/sys", setting)
-        if not works - {"plain"} and path.exists():
+        if not works - {"plain", "user"} and path.exists():
             if path.read_text().strip() == hinders:
                 name = setting.replace("/", ".")
                 return f"Allow user namespaces: sudo sysctl -w {name}={helps}"

@@ -65,6 +65,7 @@ class Worker:
     def __init__(self, confined, limits):
         self.sandbox, self.limits = confined, limits
         self._number, self._received, self._seen = 0, bytearray(), None
+        self._user = sandbox.new_user() if confined.own_user else None
         self._folder = self._group = self._process = self._init = None
         try:
             self._start()
@@ -80,6 +81,9 @@ class Worker:
             )
             course = self._folder.name
             home = sandbox.furnish(Path(course))
+            if self._user:
+                os.chmod(course, 0o755)
+                os.chown(home, self._user, self._user)
         worker_in, self._requests = os.pipe()
         self._replies, worker_out = os.pipe()
         argv = [sys.executable, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
@@ -87,7 +91,7 @@ class Worker:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         try:
             self._process = subprocess.Popen(
-                self.sandbox.confine([*argv, *sandbox.packages()]),
+                self.sandbox.confine([*argv, *sandbox.packages()], self._user),
                 cwd=home if self._folder else "/",
                 env=kept
                 | OURS
@@ -225,6 +229,8 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            if self._user:
+                sandbox.end_user(self._user)
             self._process.wait()
             self._process = None
             os.close(self._requests)

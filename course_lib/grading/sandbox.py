@@ -1,15 +1,18 @@
-"""How a worker is confined: what it may see and do, and three ways to see to it.
+"""How a worker is confined: what it may see and do, and four ways to see to it.
 
 Bubblewrap and `unshare` make the same view of the machine: no network, no process but
 the worker's own, Python and the course read-only, and one small folder in memory to
-write to. Nothing else of the disk is there. Without either, a worker is a process like
-any other, which can read what the user can.
+write to. Nothing else of the disk is there. In a container that forbids both, root can
+still give each worker a user of its own, who reads what everybody may and can change
+nothing. Last, a worker is a process like any other, which can do what the user can.
 """
 
 import os
+import secrets
 import shlex
 import shutil
 import site
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,13 +37,15 @@ class Sandbox:
         name: as reports give it
         of_record: whether a score from it may count
         program: what has to be on the PATH for it, "" for nothing
-        confine: argv -> argv that does the same, confined
+        confine: (argv, user) -> argv that does the same, confined
+        own_user: whether each worker runs as the user that `confine` is given
     """
 
     name: str
     of_record: bool
     program: str
-    confine: Callable[[list[str]], list[str]]
+    confine: Callable[[list[str], int], list[str]]
+    own_user: bool = False
 
     @property
     def has_view(self):
@@ -100,7 +105,7 @@ def _below(path, folder):
 def _bubblewrap(*options):
     """Bubblewrap, with options that not every version knows."""
 
-    def confine(argv):
+    def confine(argv, user):
         command = [shutil.which("bwrap"), "--unshare-all", "--unshare-user", *options]
         command += ["--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
         command += ["--die-with-parent", "--new-session"]
@@ -122,7 +127,7 @@ def _bubblewrap(*options):
     return confine
 
 
-def _namespaces(argv):
+def _namespaces(argv, user):
     """`unshare` and the mounts by hand: for machines without bubblewrap."""
     root = "/sys"  # any folder will do: this process alone sees what is put over it
     lines = ["set -e", f"mount -t tmpfs -o mode=755,size=1m none {root}"]
@@ -154,7 +159,7 @@ def _namespaces(argv):
     new = ["--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts"]
     command = ["unshare", *new, "--fork", "--kill-child=KILL"]
     script = "\n".join(lines)
-    return _dies_with_parent([*command, "--", "/bin/sh", "-c", script])
+    return _plain([*command, "--", "/bin/sh", "-c", script], user)
 
 
 def _touch(place):
@@ -162,11 +167,33 @@ def _touch(place):
     return f'mkdir -p "$(dirname {place})" && touch'
 
 
-def _dies_with_parent(argv):
+def _plain(argv, user):
     """The same command, which the kernel ends if this process is killed."""
     if shutil.which("setpriv"):
         return ["setpriv", "--pdeathsig", "KILL", *argv]
     return argv
+
+
+def _as_user(argv, user):
+    """The same command as a user who owns nothing and has no rights."""
+    return [*_becoming(user), "--pdeathsig", "KILL", *argv]
+
+
+def _becoming(user):
+    return [
+        *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"),
+        *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
+    ]
+
+
+def new_user():
+    """The number of a user that nobody is."""
+    return 2**30 + secrets.randbits(29)
+
+
+def end_user(user):
+    """Kill every process of a user."""
+    subprocess.run([*_becoming(user), "/bin/sh", "-c", "kill -KILL -1"], check=False)
 
 
 def furnish(folder):
@@ -187,12 +214,13 @@ def furnish(folder):
     return home
 
 
-PLAIN = Sandbox("plain", False, "", _dies_with_parent)
+PLAIN = Sandbox("plain", False, "", _plain)
 # Best first. Older versions of bubblewrap cannot close the door to more namespaces.
 SANDBOXES = (
     Sandbox("bubblewrap", True, "bwrap", _bubblewrap("--disable-userns")),
     Sandbox("bubblewrap", True, "bwrap", _bubblewrap()),
     Sandbox("namespaces", True, "unshare", _namespaces),
+    Sandbox("user", False, "setpriv", _as_user, own_user=True),
     PLAIN,
 )
 
@@ -203,4 +231,5 @@ def candidates():
         sandbox
         for sandbox in SANDBOXES
         if not sandbox.program or shutil.which(sandbox.program)
+        if not sandbox.own_user or os.geteuid() == 0
     ]
