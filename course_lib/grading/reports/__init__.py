@@ -1,0 +1,1 @@
+"""What a grader's report is: its schemas, its signature checked, its exports."""
