@@ -1,13 +1,15 @@
 """Read a notebook as text. Nothing in it is run, parsed as Python or believed."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 MAX_BYTES = 50 * 2**20
+MAX_CODE = 2 * 2**20  # characters of code; pictures and tables are in the outputs
 
 
 class Unreadable(ValueError):
@@ -28,26 +30,49 @@ class Notebook:
 
     def cell_defining(self, name):
         """Index of the last cell that seems to define or import `name`, or None."""
-        starts = rf"(def|class)\s+{name}\b|{name}\s*=|from\b.*\bimport\b.*\b{name}\b"
-        pattern = re.compile(rf"^\s*({starts})", re.M)
+        # No part of it is tried twice at one place: a hostile cell takes no longer.
+        starts = rf"(def|class)[ \t]+{name}\b|{name}[ \t]*="
+        imports = rf"from\b(?>.*?\bimport\b).*\b{name}\b"
+        pattern = re.compile(rf"^[ \t]*({starts}|{imports})", re.M)
         found = [i for i, cell in enumerate(self.cells) if pattern.search(cell)]
         return found[-1] if found else None
 
 
-def read_bytes(path):
-    """The content of a submission (or Unreadable)."""
+def read_bytes(path, name=None):
+    """The content of a submission (or Unreadable). No link is followed.
+
+    Args:
+        path: of the file
+        name: how the sentences call it, if not by its path
+    """
+    name = name or path
     try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(f"{path} is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise Unreadable(f"{path} is larger than {MAX_BYTES // 2**20} MB")
-        return Path(path).read_bytes()
+        content = _read_regular(path)
     except FileNotFoundError:
-        raise Unreadable(f"there is no file {path}") from None
+        raise Unreadable(f"there is no file {name}") from None
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise Unreadable(f"{name} is a link, and links are not followed") from None
         reason = getattr(error, "strerror", None) or error
-        raise Unreadable(f"{path} cannot be read: {reason}") from None
+        raise Unreadable(f"{name} cannot be read: {reason}") from None
+    if content is None:
+        raise Unreadable(f"{name} is not a regular file")
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"{name} is larger than {MAX_BYTES // 2**20} MB")
+    return content
+
+
+def _read_regular(path):
+    """The first bytes of a regular file, one more than allowed; None of all else."""
+    # Opened so, a pipe does not block.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
 
 
 def sha256(content):
@@ -71,10 +96,10 @@ def parse(path, content):
     if not cells:
         raise Unreadable(f"{path} is not a notebook: it has no cells")
     code = [cell for cell in cells if cell.get("cell_type") == "code"]
-    return Notebook(
-        tuple(_text(cell.get("source", cell.get("input"))) for cell in code),
-        frozenset(filter(None, map(_grade_id, cells))),
-    )
+    sources = tuple(_text(cell.get("source", cell.get("input"))) for cell in code)
+    if sum(map(len, sources)) > MAX_CODE:
+        raise Unreadable(f"{path} holds more than {MAX_CODE // 2**20} MB of code")
+    return Notebook(sources, frozenset(filter(None, map(_grade_id, cells))))
 
 
 def _cells(document):
