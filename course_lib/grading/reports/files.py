@@ -5,6 +5,7 @@ A batch's results folder holds `reports/NAME.json`, `summary.json` and `secret-s
 
 import json
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from course_lib.grading.reports.schema import mistake
 
 REPORTS, SUMMARY, SECRET_SEED = "reports", "summary.json", "secret-seed"
 MAX_BYTES = 64 * 2**20
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}")  # names of files not yet whole
 
 
 class NotAReport(ValueError):
@@ -138,3 +140,10 @@ def write_whole(path, content, mode=0o666):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder):
+    """Remove what a process that was killed in `write_whole` left in a folder."""
+    for path in folder.iterdir():
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink()
