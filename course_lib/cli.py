@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from course_lib.grading.reports.command import verify
+from course_lib.grading.reports.command import export, verify
 from course_lib.pretrained.command import complete
 from course_lib.training.command import train
 
@@ -20,6 +20,7 @@ def main():
 main.add_command(train)
 main.add_command(complete)
 main.add_command(verify)
+main.add_command(export)
 
 
 @main.command()

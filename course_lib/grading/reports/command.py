@@ -1,11 +1,14 @@
 """`attention-course verify` and `attention-course export ...`."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 A_PATH = click.Path(path_type=Path)
+A_FILE = click.Path(path_type=Path, dir_okay=False)
+A_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
@@ -34,3 +37,98 @@ def verify(reports, seed_file):
             wrong_ones += 1
             click.echo(f"Error: {problem}.", err=True)
     sys.exit(1 if wrong_ones else 0)
+
+
+@click.group()
+def export():
+    """Give reports another form: tables, pages, what other platforms read.
+
+    REPORTS are files that `grade` wrote, or its results folder.
+    """
+
+
+@contextmanager
+def _in_one_sentence():
+    """Whatever stands in the way of an export is said in one sentence."""
+    from course_lib.grading.reports.files import NotAReport
+    from course_lib.grading.reports.roster import NotARoster
+
+    try:
+        yield
+    except (NotAReport, NotARoster) as problem:
+        raise click.ClickException(f"{problem}.") from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        raise click.ClickException(f"cannot write{where}: {error.strerror}") from None
+
+
+def _put(text, output, mode=0o666):
+    """Write a whole file, or print."""
+    from course_lib.grading.reports.files import write_whole
+
+    if output:
+        write_whole(output, text, mode)
+    else:
+        # As bytes: a terminal of another encoding still gets the file's content.
+        click.echo(text.encode("utf-8", errors="replace"), nl=False)
+
+
+@export.command()
+@click.argument("name", type=click.Choice(["report", "summary"]))
+def schema(name):
+    """Print the JSON Schema of a report, or of a batch's summary."""
+    from course_lib.grading.reports.schema import schema_text
+
+    click.echo(schema_text(name), nl=False)
+
+
+@export.command("csv")
+@click.argument("reports", nargs=-1, required=True, type=A_PATH)
+@click.option(
+    "--for",
+    "platform",
+    type=click.Choice(["plain", "canvas", "moodle"]),
+    default="plain",
+    show_default=True,
+    help="Whose gradebook is to read it.",
+)
+@click.option(
+    "--roster",
+    metavar="CSV",
+    type=A_FILE,
+    help="Canvas's gradebook or Moodle's grading worksheet, as downloaded: its rows "
+    "are kept, and the scores filled in.",
+)
+@click.option("--assignment", metavar="NAME", help="The assignment's name in Canvas.")
+@click.option("--output", "-o", metavar="PATH", type=A_FILE, help="[default: print]")
+def to_csv(reports, platform, roster, assignment, output):
+    """A table of scores: students by questions, or one score for a gradebook."""
+    from course_lib.grading.reports import gradebooks
+    from course_lib.grading.reports.cells import to_csv
+    from course_lib.grading.reports.files import read_reports
+    from course_lib.grading.reports.roster import read_roster
+
+    if roster and platform == "plain":
+        raise click.UsageError("--roster needs --for canvas or --for moodle")
+    if assignment and platform != "canvas":
+        raise click.UsageError("--assignment needs --for canvas")
+    with _in_one_sentence():
+        needed = {
+            "canvas": gradebooks.CANVAS_NEEDED,
+            "moodle": gradebooks.MOODLE_NEEDED,
+        }
+        known = read_roster(roster, needed[platform]) if roster else None
+        found = read_reports(reports)
+        if platform == "canvas":
+            rows, notes = gradebooks.canvas(found, known, assignment)
+        elif platform == "moodle":
+            rows, notes = gradebooks.moodle(found, known)
+        else:
+            rows, notes = gradebooks.plain(found)
+        _put(to_csv(rows), output)
+    for note in notes:
+        click.echo(f"Note: {_printable(note)}", err=True)
+
+
+def _printable(text):
+    return "".join(c if c.isprintable() else " " for c in text)
