@@ -56,7 +56,7 @@ class AttentionCourse:
         found = {}
         for path in (self.folder / "reports").glob("*.json"):
             report = json.loads(path.read_text("utf-8"))
-            found[number_of(path.name)] = report["points"]
+            found[number_of(report["file"])] = report["points"]
         return found
 
 

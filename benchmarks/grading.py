@@ -1,7 +1,6 @@
 """Our grader of record beside nbgrader and otter-grader."""
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.assignment import deserved, handed_in
 from benchmarks.graders import AttentionCourse, Nbgrader, Otter
-from benchmarks.measure import Failed, seconds
+from benchmarks.measure import Failed, run, seconds
 
 ONE, WARM, BATCH = "one command", "one process", "batch"
 PROMISED = {
@@ -20,18 +19,20 @@ PROMISED = {
     (BATCH, 500): "no more mib than for 20",
 }
 TIMED = """
-import json, sys, time
-from course_lib.grading.grader import Options, close_spare, grade_content
+import json, time
+from course_lib.grading.grader import Options, grade_content
 from course_lib.grading.hand_in import find
+from course_lib.grading.workers import close_spare
 
 options, graded = Options(seed=0), []
-for handed_in in find(sys.argv[1:]):
+for handed_in in find(["submitted"]):
     content = handed_in.read()
     start = time.perf_counter()
     report = grade_content(handed_in, content, options)
     graded.append([time.perf_counter() - start, report["points"]])
 close_spare()
-print(json.dumps(graded))
+with open("graded.json", "w") as file:
+    json.dump(graded, file)
 """
 
 
@@ -84,13 +85,15 @@ def _one_process(n):
     """Our row for `n` notebooks in a process that has graded one."""
     with ExitStack() as stack:
         folder = _folder(stack)
+        (folder / "submitted").mkdir()
         for number in range(n + 1):
-            (folder / f"{number:03}.ipynb").write_text(handed_in(number))
-        command = [sys.executable, "-c", TIMED, folder]
-        ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    times, points = zip(*json.loads(ran.stdout), strict=True)
+            file = folder / "submitted" / f"{number:03}.ipynb"
+            file.write_text(handed_in(number))
+        mib = run([sys.executable, "-c", TIMED], folder)
+        graded = json.loads((folder / "graded.json").read_text())
+    times, points = zip(*graded, strict=True)
     _check(dict(enumerate(points)), range(n + 1))
-    return _row(AttentionCourse, WARM, n, sum(times[1:]) / n)
+    return _row(AttentionCourse, WARM, n, sum(times[1:]) / n, mib)
 
 
 def _batch(grader, n):

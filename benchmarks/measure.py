@@ -75,7 +75,7 @@ def run(command, folder, **environment):
         where the system does not tell (it does on Linux).
 
     Raises:
-        Failed, with what it said last.
+        Failed, with the last line that it said.
     """
     process = subprocess.Popen(
         list(map(str, command)),
@@ -93,8 +93,8 @@ def run(command, folder, **environment):
             peak = _most_mib(process.pid) or peak
             wait([said], EVERY)
     if process.returncode:
-        last = said.result()[0].strip()[-500:]
-        raise Failed(f"{command[0]} failed; it said: {last or 'nothing'}")
+        last = (said.result()[0].strip().splitlines() or ["nothing"])[-1]
+        raise Failed(f"{Path(command[0]).name} failed; it said: {last}")
     return peak
 
 
