@@ -56,6 +56,7 @@ def report(*rows, student="Ana", student_id="", file=None, seed=SEED, **changes)
         "student": student,
         "student_id": student_id,
         "file": file,
+        "trouble": "",
         "grader": "0.1.0",
         "seed_id": seed_id(seed),
     }

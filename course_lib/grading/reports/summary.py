@@ -12,7 +12,7 @@ STATUSES = (
     "passed", "wrong", "unanswered", "error", "stopped", "unreadable", "refused"
 )  # fmt: skip
 MISTAKES = ("wrong", "error", "stopped", "refused")
-SANDBOXES = ("bubblewrap", "namespaces", "plain")
+SANDBOXES = ("bubblewrap", "namespaces", "user", "plain")
 POLICIES = ("kept", "broken", "not decidable", "not checked")
 MOST_NAMES = 500  # different mistakes of a question that are told apart
 MOST_SHOWN = 5  # mistakes of a question that are given
@@ -136,7 +136,8 @@ class _Tally:
         rows = report["questions"]
         unread = [row["message"] for row in rows if row["status"] == "unreadable"]
         if unread or not rows:
-            self.unreadable.add(**who, message=(unread or [NO_QUESTIONS])[0])
+            message = report["trouble"] or (unread or [NO_QUESTIONS])[0]
+            self.unreadable.add(**who, message=message)
         for row in rows:
             if row["policy"] in ("broken", "not decidable"):
                 finding = {"policy": row["policy"], "message": row["policy_message"]}
