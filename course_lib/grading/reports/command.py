@@ -130,5 +130,23 @@ def to_csv(reports, platform, roster, assignment, output):
         click.echo(f"Note: {_printable(note)}", err=True)
 
 
+@export.command()
+@click.argument("reports", nargs=-1, required=True, type=A_PATH)
+@click.option("--output", "-o", metavar="FOLDER", type=A_FOLDER, required=True)
+def html(reports, output):
+    """Pages: feedback for each student, and overview.html of the class.
+
+    The address of a student's page cannot be guessed: the folder feedback may be
+    published without the overview, if your server lists no folders.
+    """
+    from course_lib.grading.reports.files import read_reports
+    from course_lib.grading.reports.pages import OVERVIEW, write_site
+
+    with _in_one_sentence():
+        n_pages = write_site(read_reports(reports), output)
+    unit = "page" if n_pages == 1 else "pages"
+    click.echo(f"{n_pages} {unit} of feedback, and {output / OVERVIEW}.")
+
+
 def _printable(text):
     return "".join(c if c.isprintable() else " " for c in text)
