@@ -1,12 +1,12 @@
 """What this machine can do for the grader, and the one command that improves it."""
 
-import os
 import subprocess
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from course_lib.grading import sandbox, workers
+from course_lib.grading.lanes import cores
 from course_lib.grading.process import Limits
 
 # A kernel setting that keeps user namespaces away, the value that does, the remedy.
@@ -43,14 +43,7 @@ def examine(limits=None):
         if (tried := [_try(candidate, limits) for candidate in versions])
     ]
     best = next((trial for trial in trials if trial.works), None)
-    return Examination(trials, usable_cores(), best, _advice(trials, best))
-
-
-def usable_cores():
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return Examination(trials, cores(), best, _advice(trials, best))
 
 
 def _try(candidate, limits):
