@@ -77,16 +77,15 @@ def view():
             steps.append(("link", os.readlink(path), path))
         elif os.path.isdir(path):
             steps.append(("read", path, path))
-    prefixes = {sys.base_prefix, sys.prefix, *packages()}
-    masks, own = [], str(LIBRARY.parent)
-    if own in packages():  # installed, not a checkout
-        masks.append(("empty", "", str(LIBRARY)))
-    elif any(_below(own, path) for path in [*SYSTEM, sys.base_prefix]):
-        steps.append(("empty", "", own))
-    for path in sorted(prefixes, key=len):
-        if not any(kind == "read" and _below(path, at) for kind, _, at in steps):
+    own = str(LIBRARY.parent)
+    installed = own in packages()  # and not a checkout
+    for path in sorted({sys.base_prefix, sys.prefix, *packages(), own}, key=len):
+        if path == own and not installed:
+            steps += [("empty", "", own)] if _in_view(own, steps) else []
+        elif not _in_view(path, steps):
             steps.append(("read", path, path))
-    steps += masks
+    if installed:
+        steps.append(("empty", "", str(LIBRARY)))
     steps += [("read", path, path) for path in SETTINGS if os.path.exists(path)]
     grading = f"{COURSE}/course_lib/grading"
     steps += [
@@ -98,8 +97,10 @@ def view():
     return steps
 
 
-def _below(path, folder):
-    return Path(path).is_relative_to(folder)
+def _in_view(path, steps):
+    """Whether what is at `path` can be seen after these steps."""
+    around = [kind for kind, _, at in steps if Path(path).is_relative_to(at)]
+    return around[-1:] == ["read"]
 
 
 def _bubblewrap(*options):
@@ -120,7 +121,8 @@ def _bubblewrap(*options):
         for folder in (SCRATCH, "/dev/shm"):  # noqa: S108
             command += ["--size", str(SCRATCH_BYTES), "--tmpfs", folder]
         empty = [target for kind, _, target in view() if kind == "empty"]
-        for folder in (*empty, "/dev", "/"):
+        # Who is root outside may else write to the kernel's settings in /proc.
+        for folder in (*empty, "/proc", "/dev", "/"):
             command += ["--remount-ro", folder]
         return [*command, "--chdir", SCRATCH, "--", *argv]
 
@@ -141,8 +143,10 @@ def _namespaces(argv, user):
             lines.append(f"ln -s {shlex.quote(source)} {place}")
         else:
             lines += [f"mkdir -p {place}", f"mount -t tmpfs -o size=1m none {place}"]
-    lines += [f"mkdir {root}/proc {root}/dev {root}{SCRATCH} {root}/old"]
+    lines += [f"mkdir -p {root}/proc {root}/dev/shm {root}{SCRATCH} {root}/old"]
     lines += [f"mount -t proc -o nosuid,nodev,noexec none {root}/proc"]
+    lines += [f"echo 0 > {root}/proc/sys/user/max_user_namespaces"]
+    lines += [f"mount -o remount,ro {root}/proc"]
     empty = [target for kind, _, target in view() if kind == "empty"]
     lines += [
         f"mount -o remount,bind,ro {shlex.quote(root + place)}" for place in empty
@@ -150,7 +154,8 @@ def _namespaces(argv, user):
     for name in DEVICES:
         lines += [f"> {root}/dev/{name}", f"mount --bind /dev/{name} {root}/dev/{name}"]
     size = f"size={SCRATCH_BYTES},nosuid,nodev"
-    lines += [f"mount -t tmpfs -o {size} none {root}{SCRATCH}"]
+    for folder in (SCRATCH, "/dev/shm"):  # noqa: S108
+        lines += [f"mount -t tmpfs -o {size} none {root}{folder}"]
     lines += [f"cd {root}", "pivot_root . old", "umount -l old", "rmdir old"]
     lines += ["mount -o remount,bind,ro /", f"cd {SCRATCH}"]
     # Not `exec`: the shell stays process 1, and with it ends whatever was started.
