@@ -1,10 +1,12 @@
 """`attention-course verify` and `attention-course export ...`."""
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
+
+from course_lib.grading.reports.gradescope_command import gradescope
+from course_lib.grading.reports.output import in_one_sentence, printable, put
 
 A_PATH = click.Path(path_type=Path)
 A_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -32,7 +34,8 @@ def verify(reports, seed_file):
         try:
             for name, wrong in verdicts(path, seed_file):
                 wrong_ones += wrong is not None
-                click.echo(f"WRONG: {name}: {wrong}." if wrong else f"right: {name}")
+                line = f"WRONG: {name}: {wrong}." if wrong else f"right: {name}"
+                click.echo(printable(line))
         except (NoSeed, NotAReport) as problem:
             wrong_ones += 1
             click.echo(f"Error: {problem}.", err=True)
@@ -47,30 +50,7 @@ def export():
     """
 
 
-@contextmanager
-def _in_one_sentence():
-    """Whatever stands in the way of an export is said in one sentence."""
-    from course_lib.grading.reports.files import NotAReport
-    from course_lib.grading.reports.roster import NotARoster
-
-    try:
-        yield
-    except (NotAReport, NotARoster) as problem:
-        raise click.ClickException(f"{problem}.") from None
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        raise click.ClickException(f"cannot write{where}: {error.strerror}") from None
-
-
-def _put(text, output, mode=0o666):
-    """Write a whole file, or print."""
-    from course_lib.grading.reports.files import write_whole
-
-    if output:
-        write_whole(output, text, mode)
-    else:
-        # As bytes: a terminal of another encoding still gets the file's content.
-        click.echo(text.encode("utf-8", errors="replace"), nl=False)
+export.add_command(gradescope)
 
 
 @export.command()
@@ -112,7 +92,7 @@ def to_csv(reports, platform, roster, assignment, output):
         raise click.UsageError("--roster needs --for canvas or --for moodle")
     if assignment and platform != "canvas":
         raise click.UsageError("--assignment needs --for canvas")
-    with _in_one_sentence():
+    with in_one_sentence():
         needed = {
             "canvas": gradebooks.CANVAS_NEEDED,
             "moodle": gradebooks.MOODLE_NEEDED,
@@ -125,9 +105,9 @@ def to_csv(reports, platform, roster, assignment, output):
             rows, notes = gradebooks.moodle(found, known)
         else:
             rows, notes = gradebooks.plain(found)
-        _put(to_csv(rows), output)
+        put(to_csv(rows), output)
     for note in notes:
-        click.echo(f"Note: {_printable(note)}", err=True)
+        click.echo(f"Note: {printable(note)}", err=True)
 
 
 @export.command()
@@ -142,11 +122,38 @@ def html(reports, output):
     from course_lib.grading.reports.files import read_reports
     from course_lib.grading.reports.pages import OVERVIEW, write_site
 
-    with _in_one_sentence():
+    with in_one_sentence():
         n_pages = write_site(read_reports(reports), output)
     unit = "page" if n_pages == 1 else "pages"
     click.echo(f"{n_pages} {unit} of feedback, and {output / OVERVIEW}.")
 
 
-def _printable(text):
-    return "".join(c if c.isprintable() else " " for c in text)
+@export.command()
+@click.argument("reports", nargs=-1, type=A_PATH)
+@click.option("--workflow", is_flag=True, help="Print a workflow that grades a push.")
+@click.option(
+    "--fail-below",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    default=0,
+    help="End with 1 if a notebook has fewer of its points.",
+)
+def github(reports, workflow, fail_below):
+    """Print the summary of a GitHub Actions job, Markdown.
+
+    attention-course export github RESULTS >> $GITHUB_STEP_SUMMARY
+    """
+    from course_lib.grading.reports import github
+    from course_lib.grading.reports.files import read_reports
+
+    if workflow == bool(reports):
+        raise click.UsageError("give REPORTS, or --workflow")
+    if workflow:
+        put(github.workflow(), None)
+        return
+    with in_one_sentence():
+        put(github.job_summary(read_reports(reports)), None)
+        low = github.below(read_reports(reports), fail_below)
+    for file in low:
+        click.echo(f"Fewer than {fail_below:g} %: {printable(file)}", err=True)
+    sys.exit(1 if low else 0)

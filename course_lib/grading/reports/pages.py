@@ -14,20 +14,11 @@ from markupsafe import Markup, escape
 
 from course_lib.grading.questions import all_questions
 from course_lib.grading.reports.files import write_whole
-from course_lib.grading.reports.summary import NO_QUESTIONS, STATUSES, summarise
+from course_lib.grading.reports.summary import NO_QUESTIONS, WORDS, summarise
 from course_lib.plotting import palette
 
 OVERVIEW, FEEDBACK = "overview.html", "feedback"
-WORDS = {
-    "passed": "right",
-    "wrong": "not right yet",
-    "unanswered": "not answered",
-    "error": "stopped with an error",
-    "stopped": "did not finish",
-    "unreadable": "could not be read",
-    "refused": "not allowed",
-}
-MARKS = dict.fromkeys(STATUSES, "✗") | {"passed": "✓", "unanswered": "–"}
+MARKS = dict.fromkeys(WORDS, "✗") | {"passed": "✓", "unanswered": "–"}
 POLICIES = {
     "broken": "This question asks you to write it yourself.",
     "not decidable": "Your instructor may look at this by hand.",

@@ -8,9 +8,16 @@ import re
 from collections import Counter
 from statistics import fmean
 
-STATUSES = (
-    "passed", "wrong", "unanswered", "error", "stopped", "unreadable", "refused"
-)  # fmt: skip
+WORDS = {  # a status, as readers see it
+    "passed": "right",
+    "wrong": "not right yet",
+    "unanswered": "not answered",
+    "error": "stopped with an error",
+    "stopped": "did not finish",
+    "unreadable": "could not be read",
+    "refused": "not allowed",
+}
+STATUSES = tuple(WORDS)
 MISTAKES = ("wrong", "error", "stopped", "refused")
 SANDBOXES = ("bubblewrap", "namespaces", "user", "plain")
 POLICIES = ("kept", "broken", "not decidable", "not checked")
