@@ -1,6 +1,7 @@
-"""How fast, and with how much memory: our ways of doing a thing against each other.
+"""How fast, and with how much memory: our ways against each other and against peers.
 
-`python -m benchmarks` measures all of it on one thread and writes benchmarks/results/.
+`python -m benchmarks` measures all of it on one thread, graders on all cores, and
+writes benchmarks/results/.
 """
 
 import os

@@ -14,8 +14,9 @@ from benchmarks.attention import (
     ours_against_torchs,
 )
 from benchmarks.decoding import cached_against_uncached
+from benchmarks.grading import grading_against_peers
 from benchmarks.imports import beside_numpy
-from benchmarks.measure import machine
+from benchmarks.measure import Failed, machine
 
 BENCHMARKS = (
     beside_numpy,
@@ -23,6 +24,7 @@ BENCHMARKS = (
     ours_against_torchs,
     cached_against_uncached,
     against_length,
+    grading_against_peers,
 )
 
 
@@ -38,7 +40,8 @@ BENCHMARKS = (
 def main(names, quick, folder):
     """Measure everything, or what is NAMEd, and write one JSON file for each.
 
-    Times are medians of processor time on one thread. Compare within a file only.
+    Times are medians of processor time on one thread, and wall time for graders.
+    Compare within a file only. The first run makes environments for other graders.
     """
     known = {benchmark.__name__: benchmark for benchmark in BENCHMARKS}
     for name in names:
@@ -47,7 +50,10 @@ def main(names, quick, folder):
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or known:
-        rows = known[name](quick)
+        try:
+            rows = known[name](quick)
+        except Failed as problem:
+            raise click.ClickException(f"{name}: {problem}") from None
         about = known[name].__doc__.splitlines()[0]
         result = {"about": about, "machine": machine(torch.__version__), "rows": rows}
         (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -60,10 +66,15 @@ def _print(title, rows):
     for column in rows[0]:
         table.add_column(column, justify="right", overflow="fold")
     for row in rows:
-        table.add_row(
-            *(f"{x:.4g}" if isinstance(x, float) else f"{x}" for x in row.values())
-        )
+        table.add_row(*map(_text, row.values()))
     Console().print(table)
+
+
+def _text(value):
+    """A cell: four digits of a float, nothing for what was not measured."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"
 
 
 if __name__ == "__main__":
