@@ -42,6 +42,8 @@ class Question:
         cases: families of inputs, easy ones first
         explain: (inputs, got, expected) -> a sentence naming the mistake, or None.
             `got` and `expected` are lists of arrays of equal shapes, one a return.
+        forbidden: dotted names of library functions, classes, methods and modules that
+            would be the answer; () if no library has it
         tolerance: largest relative and absolute difference, by the name of the coarser
             dtype among inputs and answer
     """
@@ -58,6 +60,7 @@ class Question:
     reference: Callable
     cases: tuple[Case, ...]
     explain: Callable[[tuple, list, list], str | None]
+    forbidden: tuple[str, ...] = ()
     tolerance: Mapping[str, float] = field(default_factory=_tolerance)
 
     @property

@@ -3,6 +3,7 @@
 import numpy as np
 
 from course_lib.grading.explanations import chapter_01_bottleneck as explain
+from course_lib.grading.forbidden import GRADIENTS, GRU, in_both
 from course_lib.grading.question import Case, Question
 from course_lib.in_numpy import recurrent
 
@@ -88,6 +89,16 @@ $d_h$ to the candidate $\tilde h$. Scores may be in the thousands.
         ),
     ),
     explain=explain.gru_step,
+    # Any GRU takes one step, and so do the decoders that hold one.
+    forbidden=(
+        *in_both("recurrent", "recurrent_attention", "wirings"),
+        *GRU,
+        "torch.gru_cell",
+        "torch.nn.GRUCell",
+        "tensorflow.keras.layers.GRUCell",
+        "keras.layers.GRUCell",
+        "flax.linen.GRUCell",
+    ),
 )
 
 
@@ -159,6 +170,7 @@ vector has shape $(\ldots, d_h)$: no $n$ is left in it.
         ),
     ),
     explain=explain.encode,
+    forbidden=GRU,  # one step of it is the answer to 1.1, which may be called
 )
 
 
@@ -232,6 +244,7 @@ smaller gradient than the word behind it.
         Case("two words in float32", _rnn_inputs(2, dtype=np.float32), hidden=True),
     ),
     explain=explain.rnn_backward,
+    forbidden=GRADIENTS,
 )
 
 
@@ -323,6 +336,10 @@ of right rows among the rows of each length.
         ),
     ),
     explain=explain.accuracy_by_length,
+    forbidden=(
+        "course_lib.training.metrics.accuracy_by_length",
+        "course_lib.training.metrics.sequence_correct",
+    ),
 )
 
 
@@ -392,6 +409,7 @@ binds. What fails is learning to pack and unpack.
         Case("a hundred digits", _measured(5, 3, longest=100), hidden=True),
     ),
     explain=explain.bits_and_capacity,
+    forbidden=(),  # no library counts this
 )
 
 
@@ -459,6 +477,10 @@ opposite order. The padding stays behind them.
         ),
     ),
     explain=explain.reverse_source,
+    forbidden=(
+        "course_lib.data.vocabulary.reverse_source",
+        "tensorflow.reverse_sequence",
+    ),
 )
 
 QUESTIONS = (

@@ -3,6 +3,13 @@
 import numpy as np
 
 from course_lib.grading.explanations import chapter_02_query_key_value as explain
+from course_lib.grading.forbidden import (
+    ATTENTION,
+    GRADIENTS,
+    MASKED,
+    WEIGHTS,
+    in_both,
+)
 from course_lib.grading.question import Case, Question
 from course_lib.in_numpy import attention, ops
 
@@ -68,6 +75,8 @@ It has to work for any number of leading axes, and for scores in the thousands.
         ),
     ),
     explain=explain.softmax,
+    # Attention gives the weights back beside the output.
+    forbidden=(*WEIGHTS, *MASKED, *ATTENTION),
 )
 
 
@@ -126,6 +135,7 @@ order. Do not divide the scores by anything. You may call your `softmax`.
         Case("one feature", _lookup_inputs(5, 1, 3, np.float32), hidden=True),
     ),
     explain=explain.lookup,
+    forbidden=ATTENTION,
 )
 
 
@@ -198,6 +208,8 @@ all, and scores that tie for the largest share equally. At $T = \infty$, which i
         Case("one score", _at(0.0, 5, 1), hidden=True),
     ),
     explain=explain.softmax_at,
+    # The softmax of 2.1 may be called; this one takes a temperature.
+    forbidden=in_both("attention.scaled_dot_product_attention"),
 )
 
 
@@ -280,6 +292,7 @@ mask is boolean, and `True` means *may attend*. Over the last axis:
         ),
     ),
     explain=explain.masked_softmax,
+    forbidden=(*MASKED, *ATTENTION),
 )
 
 
@@ -349,6 +362,20 @@ the forward pass first: you need its weights. No Jacobian, please.
         Case("one feature", _backward_inputs(n_q=7, d_k=1, d_v=3), hidden=True),
     ),
     explain=explain.backward,
+    # The way forward may be called, the way back is the question.
+    forbidden=(
+        *GRADIENTS,
+        "course_lib.in_numpy.attention.additive_attention_backward",
+        "course_lib.in_numpy.attention.attend_backward",
+        "course_lib.in_numpy.attention.scaled_dot_product_attention_backward",
+        "course_lib.in_numpy.hard.attend_straight_through_backward",
+        "course_lib.in_numpy.multi_head.multi_head_attention_backward",
+        "course_lib.in_numpy.ops.softmax_backward",
+        "course_lib.in_numpy.sliding.sliding_window_attention_backward",
+        "course_lib.in_numpy.tiled.tiled_attention_backward",
+        "course_lib.in_numpy.wirings.look_back_backward",
+        "torch._softmax_backward_data",
+    ),
 )
 
 
@@ -419,6 +446,8 @@ target lies in the convex hull of the values. No target here is close to its bou
         Case("eight values, outside", _simplex(7, inside=False), hidden=True),
     ),
     explain=explain.weights_for,
+    # np.linalg.solve is a step of the answer; this knows the weights and the hull.
+    forbidden=("scipy.spatial.Delaunay",),
 )
 
 QUESTIONS = (
