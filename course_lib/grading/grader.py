@@ -27,11 +27,12 @@ import numpy as np
 
 from course_lib.grading import notebook as notebooks
 from course_lib.grading import signing, workers
+from course_lib.grading.channel import Stopped
 from course_lib.grading.comparing import PASSED, UNANSWERED, Verdict, judge
 from course_lib.grading.hand_in import HandIn
 from course_lib.grading.magics import without_magics
 from course_lib.grading.policy import BROKEN, Finding, judge_policy
-from course_lib.grading.process import Limits, Stopped
+from course_lib.grading.process import Limits
 from course_lib.grading.questions import all_questions
 from course_lib.grading.submission import Submission
 

@@ -2,19 +2,17 @@
 
 import json
 import os
-import secrets
 import select
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.grading import control_group, sandbox
+from course_lib.grading.channel import Channel, Closed, Stopped
 
-MAX_REPLY = 2**25
 START_SECONDS = 60
 MAX_FILE = 2**26  # bytes of one file that a worker writes
 # Settings of OpenBLAS that a machine may need for right results; the rest is ours.
@@ -43,10 +41,6 @@ class Limits:
     processes: int = 64
 
 
-class Stopped(Exception):
-    """The worker did not reply and is gone; the message completes "it ..."."""
-
-
 class NoWorker(RuntimeError):
     """This machine could not start a worker; the message is one sentence."""
 
@@ -64,9 +58,9 @@ class Worker:
 
     def __init__(self, confined, limits):
         self.sandbox, self.limits = confined, limits
-        self._number, self._received, self._seen = 0, bytearray(), None
         self._user = sandbox.new_user() if confined.own_user else None
         self._folder = self._group = self._process = self._init = None
+        self._channel = self._seen = None
         try:
             self._start()
         except OSError as error:
@@ -84,28 +78,23 @@ class Worker:
             if self._user:
                 os.chmod(course, 0o755)
                 os.chown(home, self._user, self._user)
-        worker_in, self._requests = os.pipe()
-        self._replies, worker_out = os.pipe()
+        self._channel = Channel()
         argv = [sys.executable, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
-        argv += [str(worker_in), str(worker_out), json.dumps(self._rlimits())]
+        argv += [*map(str, self._channel.theirs), json.dumps(self._rlimits())]
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        try:
-            self._process = subprocess.Popen(
-                self.sandbox.confine([*argv, *sandbox.packages()], self._user),
-                cwd=home if self._folder else "/",
-                env=kept
-                | OURS
-                | {"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(worker_in, worker_out),
-                start_new_session=True,
-            )
-        finally:
-            os.close(worker_in)
-            os.close(worker_out)
-        os.set_blocking(self._requests, False)
+        self._process = subprocess.Popen(
+            self.sandbox.confine([*argv, *sandbox.packages()], self._user),
+            cwd=home if self._folder else "/",
+            env=kept
+            | OURS
+            | {"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=self._channel.theirs,
+            start_new_session=True,
+        )
+        self._channel.give()
 
     def _rlimits(self):
         """What the worker may use by itself; a control group adds up its children."""
@@ -172,44 +161,10 @@ class Worker:
         Raises:
             Stopped, after the deadline, or if the worker is gone.
         """
-        self._number = secrets.randbits(62)  # no forged reply carries it by luck
-        outgoing = json.dumps(request | {"number": self._number}).encode() + b"\n"
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            writing = [self._requests] if outgoing else []
-            readable, writable, _ = select.select([self._replies], writing, [], left)
-            if writable:
-                outgoing = outgoing[self._write(outgoing) :]
-            reply = self._read() if readable else None
-            if reply is not None:
-                return reply
-        raise Stopped(f"did not finish within {seconds:g} s")
-
-    def _write(self, data):
         try:
-            return os.write(self._requests, data)
-        except OSError:
+            return self._channel.ask(request, seconds)
+        except Closed:
             raise Stopped(self._how_it_ended()) from None
-
-    def _read(self):
-        """Take what has come; the reply to the last request if it is complete."""
-        chunk = os.read(self._replies, 2**20)
-        if not chunk:
-            raise Stopped(self._how_it_ended())
-        self._received += chunk
-        if len(self._received) > MAX_REPLY:
-            raise Stopped("returned more than the grader accepts")
-        if b"\n" not in chunk:
-            return None
-        *lines, self._received = self._received.split(b"\n")
-        for line in lines:
-            try:
-                reply = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(reply, dict) and reply.get("number") == self._number:
-                return reply
-        return None
 
     def _how_it_ended(self):
         if self._group and self._group.out_of_memory():
@@ -220,7 +175,9 @@ class Worker:
         """Kill the worker and its children, and remove what was made for it."""
         if self._init is not None:  # process 1 of its own: all others end with it
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
-            select.select([self._init], [], [], START_SECONDS)
+            ended = select.poll()
+            ended.register(self._init, select.POLLIN)
+            ended.poll(START_SECONDS * 1000)
             os.close(self._init)
             self._init = None
         if self._process:
@@ -233,11 +190,23 @@ class Worker:
                 sandbox.end_user(self._user)
             self._process.wait()
             self._process = None
-            os.close(self._requests)
-            os.close(self._replies)
+        if self._channel:
+            self._channel.close()
+            self._channel = None
         if self._group:
             self._group.remove()
             self._group = None
         if self._folder:
-            self._folder.cleanup()
+            _remove(self._folder)
             self._folder = None
+
+
+def _remove(folder):
+    """Remove a temporary folder, however deep the folders are that a student made."""
+    try:
+        folder.cleanup()
+    except RecursionError:
+        pass
+    if os.path.exists(folder.name):
+        command = ["rm", "-rf", "--", folder.name]
+        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)

@@ -4,7 +4,7 @@ import time
 
 from course_lib.grading import workers
 from course_lib.grading.calling import Refused, decode, encode
-from course_lib.grading.process import Stopped
+from course_lib.grading.channel import Stopped
 
 MAX_TEXT = 300
 
