@@ -7,6 +7,7 @@ the rights are there: as root, or where the user's session was delegated a group
 
 import os
 import secrets
+import signal
 import time
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class ControlGroup:
         return counts.get("oom_kill", "0") != "0"
 
     def remove(self):
-        """Remove the empty group; the kernel may need a moment to see it empty."""
+        """Kill what is left, and remove the group when the kernel sees it empty."""
         for folder in self._folders:
             for _ in range(200):
                 try:
@@ -63,7 +64,17 @@ class ControlGroup:
                 except FileNotFoundError:
                     break
                 except OSError:
+                    self._kill()
                     time.sleep(0.005)
+
+    def _kill(self):
+        """Kill every process of the group: in a sandbox, there is none left."""
+        procs = (self._processes / "cgroup.procs").read_text().split()
+        for pid in filter(None, map(int, procs)):  # 0: seen from another namespace
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 def make(memory, processes):

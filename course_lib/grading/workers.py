@@ -4,12 +4,13 @@ A worker serves one notebook and is ended. Its start takes a tenth of a second, 
 it NumPy's, so the next one is started while a notebook is graded: the spare.
 """
 
+import os
 from dataclasses import dataclass
 
 from course_lib.grading import sandbox
 from course_lib.grading.process import NoWorker, Worker
 
-_chosen = _spare = None
+_chosen = _spare = _parents = None
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,12 @@ def close_spare():
     if _spare:
         _spare.stop()
         _spare = None
+
+
+def _leave_to_parent():
+    """In a fork of this process: the spare is not its own to use or to end."""
+    global _spare, _parents
+    _spare, _parents = None, _spare  # kept: what is collected removes its folder
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
