@@ -474,8 +474,8 @@ def test_a_cell_of_one_repeated_piece_takes_no_longer_than_another(cell):
     source = "from " + cell * ((MAX_CODE - 5) // len(cell))
     document = {"cells": [{"cell_type": "code", "source": source}]}
     notebook = parse("02.ipynb", json.dumps(document).encode())
-    # Quadratic time would be hours, so the test would not end.
+    # Quadratic time would be many minutes: the test would not end.
     assert notebook.cell_defining("soft_lookup") is None
     document["cells"].append({"cell_type": "code", "source": " " * len(cell) * 9})
-    with pytest.raises(Unreadable, match="more than 2 MB of code"):
+    with pytest.raises(Unreadable, match="more than 128 kB of code"):
         parse("02.ipynb", json.dumps(document).encode())

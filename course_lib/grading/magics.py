@@ -7,8 +7,10 @@ import ast
 import re
 
 PYTHON_CELL_MAGICS = {"%%capture", "%%prun", "%%time", "%%timeit"}
+# No part of it is tried twice at one place: a hostile line takes no longer.
 MAGIC_LINE = re.compile(
-    r"^(?P<indent>\s*)([\w.]+(\s*,\s*[\w.]+)*\s*=\s*)?([%!?]|\S+\?{1,2}\s*$).*$"
+    r"^(?P<indent>\s*+)([\w.]++(\s*+,\s*+[\w.]++)*+\s*+=\s*+)?+"
+    r"([%!?]|\S*[^\s?]\?{1,2}\s*+$).*$"
 )
 
 

@@ -9,7 +9,10 @@ import stat
 from dataclasses import dataclass
 
 MAX_BYTES = 50 * 2**20
-MAX_CODE = 2 * 2**20  # characters of code; pictures and tables are in the outputs
+# A few bytes of text can be a large object, and a long time's work: what is no notebook
+# of a student is not unpacked.
+MAX_PARTS = 10**6  # values, lists and objects, and commas in texts
+MAX_CODE = 2**17  # characters of code; pictures and tables are in the outputs
 
 
 class Unreadable(ValueError):
@@ -86,6 +89,8 @@ def parse(path, content):
     Raises:
         Unreadable, with one sentence that names the file.
     """
+    if sum(map(content.count, b"[{,")) > MAX_PARTS:
+        raise Unreadable(f"{path} holds more than {MAX_PARTS:,} values")
     try:
         document = json.loads(content.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):
@@ -98,7 +103,7 @@ def parse(path, content):
     code = [cell for cell in cells if cell.get("cell_type") == "code"]
     sources = tuple(_text(cell.get("source", cell.get("input"))) for cell in code)
     if sum(map(len, sources)) > MAX_CODE:
-        raise Unreadable(f"{path} holds more than {MAX_CODE // 2**20} MB of code")
+        raise Unreadable(f"{path} holds more than {MAX_CODE // 2**10} kB of code")
     return Notebook(sources, frozenset(filter(None, map(_grade_id, cells))))
 
 
