@@ -10,12 +10,16 @@ rest are folders of packages.
     {"number", "call": name, "arguments", "n_returns"}   -> {"number", ...the outcome}
 """
 
+import __future__
+
+import ast
 import json
 import linecache
 import os
 import resource
 import socket
 import sys
+import types
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[4:]]
 for _name, _limit in json.loads(sys.argv[3]).items():
@@ -23,6 +27,8 @@ for _name, _limit in json.loads(sys.argv[3]).items():
 
 from calling import call, decode, describe, encode  # noqa: E402 (after its path is set)
 from magics import without_magics  # noqa: E402
+
+FUTURES = __future__.annotations.compiler_flag  # the one that cells still ask for
 
 
 def look(paths):
@@ -35,24 +41,43 @@ def look(paths):
     }
 
 
-def run_cell(source, name, namespace):
-    """Run one cell as far as it gets; returns what stopped it, or None."""
-    try:
-        source = without_magics(source)
-        lines = source.splitlines(keepends=True)
-        linecache.cache[name] = (len(source), None, lines, name)
-        exec(compile(source, name, "exec"), namespace)
-    except BaseException as error:
-        return describe(error)
+class Cells:
+    """Runs cells as a notebook does: in one module, each after those before.
+
+    Attributes:
+        namespace: dict, what they have defined
+    """
+
+    def __init__(self):
+        module = sys.modules["__main__"] = types.ModuleType("__main__")
+        self.namespace = vars(module)
+        self.namespace["display"] = lambda *args, **kwargs: None
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def run(self, source, name):
+        """Run one as far as it gets; returns what stopped it, or None."""
+        try:
+            source = without_magics(source)
+            lines = source.splitlines(keepends=True)
+            linecache.cache[name] = (len(source), None, lines, name)
+            code = compile(source, name, "exec", self._flags, dont_inherit=True)
+            self._flags |= code.co_flags & FUTURES
+            awaited = eval(code, self.namespace)
+            if awaited is not None:
+                import asyncio  # takes longer than most cells
+
+                asyncio.run(awaited)
+        except BaseException as error:
+            return describe(error)
 
 
-def answer(request, namespace):
+def answer(request, cells):
     """The reply to one request, without its number."""
     if "look" in request:
         return look(request["look"])
     if "cell" in request:
-        return {"error": run_cell(request["cell"], request["name"], namespace)}
-    function = namespace.get(request["call"])
+        return {"error": cells.run(request["cell"], request["name"])}
+    function = cells.namespace.get(request["call"])
     if not callable(function):
         return {"missing": True}
     arguments = [decode(argument) for argument in request["arguments"]]
@@ -68,12 +93,11 @@ def answer(request, namespace):
 
 def main():
     """Answer requests until there are no more."""
-    process = os.getpid()
-    namespace = {"__name__": "__main__", "display": lambda *args, **kwargs: None}
+    process, cells = os.getpid(), Cells()
     with open(int(sys.argv[1]), "rb") as requests, open(int(sys.argv[2]), "wb") as out:
         for line in requests:
             request = json.loads(line)
-            reply = answer(request, namespace) | {"number": request["number"]}
+            reply = answer(request, cells) | {"number": request["number"]}
             if os.getpid() != process:  # a cell forked, and this is the child
                 os._exit(0)
             out.write(json.dumps(reply).encode() + b"\n")

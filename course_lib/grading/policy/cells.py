@@ -25,7 +25,9 @@ def parse(cells):
 
 def _parse(number, source):
     try:
-        compile(source, "<cell>", "exec", dont_inherit=True)  # a stray `return` fails
+        # A stray `return` fails, and `await` does not: as in the worker.
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(source, "<cell>", "exec", flags, dont_inherit=True)
         return ast.parse(source)
     except (SyntaxError, ValueError):
         return None
