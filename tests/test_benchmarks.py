@@ -136,7 +136,7 @@ def points(notebook):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(8))
 def test_the_peers_tests_give_every_student_what_our_grader_gives(number):
     assert points(assignment.handed_in(number)) == assignment.deserved(number)
 
