@@ -137,7 +137,7 @@ def _leak(scores, mask, weights, name):
         )
     if close(weights, ops.masked_softmax(scores, ~mask)):
         return f"The mask is the wrong way round in {name}: True means may attend."
-    if close(weights, ops.softmax(scores * mask)):
+    if leaked and close(weights, ops.softmax(scores * mask)):
         return (
             f"In {name} the masked scores became 0, but e^0 is 1, so key {leaked[0]} "
             f"gets {weights[leaked]:.3g}: the score that gives weight 0 is `-np.inf`."
