@@ -104,7 +104,7 @@ def _wait(futures, lanes):
     while not (done := wait(futures, CHECK_SECONDS, FIRST_COMPLETED).done):
         lanes.check()
     if any(future.cancelled() for future in done):
-        raise NoLanes("the work was cancelled: is the scheduler still there?")
+        raise NoLanes("the scheduler is gone, and the work with it")
     return [future for future in futures if future in done]
 
 

@@ -50,7 +50,7 @@ def connected(address, count):
         if address == LOCAL:
             address = stack.enter_context(_local_cluster(count))
         else:
-            logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            _be_quiet()
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TypeError, ValueError) as error:
@@ -61,6 +61,13 @@ def connected(address, count):
             lanes.check_versions()
             yield lanes
         client.run(workers.close_spare)
+
+
+def _be_quiet():
+    """What goes wrong is said in one sentence, not logged."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _local_cluster(count):
