@@ -1,8 +1,7 @@
-"""Library calls that answer more than one question, as dotted names.
+"""Library calls that would be answers, as dotted names, in groups for the questions.
 
 A name of the course forbids what is below it too, so a module forbids all that is in
-it. A name of another library forbids the same thing under its other names there. What
-a question lets you call is in none of these lists.
+it. A name of another library forbids the same thing under its other names there.
 """
 
 
@@ -14,15 +13,13 @@ def in_both(*names):
 
 # Weights from scores, or their logarithms.
 WEIGHTS = (
-    *in_both("ops.softmax", "ops.masked_softmax", "ops.log_softmax"),
-    *in_both("tiled.online_softmax"),
+    *in_both("ops.softmax", "ops.log_softmax", "tiled.online_softmax"),
     "torch.Tensor.softmax",
     "torch.Tensor.log_softmax",
     "torch.softmax",
     "torch.log_softmax",
     "torch._softmax",
     "torch._log_softmax",
-    "torch._safe_softmax",
     "torch.nn.Softmax",
     "torch.nn.Softmax2d",
     "torch.nn.Softmin",
@@ -38,7 +35,6 @@ WEIGHTS = (
     "tensorflow.nn.log_softmax",
     "tensorflow.keras.activations.softmax",
     "keras.activations.softmax",
-    "keras.layers.Softmax",
     "keras.ops.softmax",
 )
 

@@ -4,24 +4,15 @@ import ast
 
 from course_lib.grading.policy.scopes import Binding, Instance, Scope
 from course_lib.grading.policy.trees import parameters
-from course_lib.grading.policy.values import Values
+from course_lib.grading.policy.values import Values, in_order
 
 
 class Arguments(Values):
-    """Values that also know what parameters are given, as far as calls were met.
-
-    Attributes:
-        n_given: how many arguments are known so far
-    """
+    """Values that also know what parameters are given, as far as calls were met."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._given = set()
-
-    @property
-    def n_given(self):
-        """How many arguments are known so far."""
-        return len(self._given)
 
     def give_as_called(self, scope):
         """Note what a function is given where the cells themselves call it."""
@@ -45,7 +36,7 @@ class Arguments(Values):
     def hand_over(self, given, place):
         """A function handed to a library may be called with what else is handed."""
         for argument in given:
-            for value in self.values(argument, place):
+            for value in in_order(self.values(argument, place)):
                 for scope in self._functions(value, place):
                     names = [name for name, _ in parameters(scope.node.args)]
                     for other in given:
@@ -70,3 +61,4 @@ class Arguments(Values):
                 self._given.add(key)
                 known = self.arguments.setdefault((scope, name), [])
                 known.append(Binding(argument, place, 0))
+                self.grown |= bool(self.values(argument, place))

@@ -1,13 +1,30 @@
-"""The syntax trees of a notebook's cells, if they can be read within limits."""
+"""The cells of a notebook: their syntax trees, within limits, and places in them."""
 
 import ast
 import warnings
+from typing import NamedTuple
 
 MAX_CHARACTERS = 200_000  # of all cells: a second or so
 
 
 class Unreadable(ValueError):
     """The notebook cannot be followed; the message says why, without a full stop."""
+
+
+class Met(NamedTuple):
+    """Something that was met on the way.
+
+    Attributes:
+        what: dotted name of the forbidden thing, or why the way cannot be followed
+        cell: index of the cell
+        line: number of the line, from 1
+        called: True if it is called there
+    """
+
+    what: str
+    cell: int
+    line: int
+    called: bool = False
 
 
 def parse(cells):
@@ -35,9 +52,10 @@ def _parse(number, source):
         raise Unreadable(f"cell {number} is nested too deeply") from None
 
 
-def line(cells, cell, number):
-    """Text of a line of a cell, short and printable, counted as the parser does."""
-    lines = cells[cell].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+def place(met, cells):
+    """Where something was met, with the text of the line, short and printable."""
+    lines = cells[met.cell].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = lines[met.line - 1].strip() if 0 < met.line <= len(lines) else ""
     text = "".join(c if c.isprintable() else " " for c in text[:200])
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return f"Cell {met.cell + 1}, line {met.line}: `{text}`"

@@ -4,11 +4,12 @@
 "not decidable": it may, but that cannot be read from the code. "kept": neither.
 """
 
+import ast
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 
-from course_lib.grading.policy.cells import Unreadable, line
+from course_lib.grading.policy.cells import Unreadable, place
 from course_lib.grading.policy.lookup import Lookup
 from course_lib.grading.policy.meaning import END, Notebook
 from course_lib.grading.policy.reach import Reach
@@ -59,12 +60,13 @@ def judge_policy(question, cells, failed=frozenset()):
 
 def _judge(question, cells, failed):
     notebook = _notebook(cells, failed)
-    if isinstance(notebook, Unreadable):
-        raise notebook
+    if isinstance(notebook, str):
+        raise Unreadable(notebook)
     name, everywhere, steps = question.function, Place(notebook.scope, END, 0), count()
     names = Lookup(notebook, question.forbidden, False, steps)
     meanings, _ = names.lookup(name, everywhere)
     perhaps = {b for b, surely in notebook.meanings(name, END)[0] if not surely}
+    perhaps.update(b for b in meanings if isinstance(b.value, ast.Constant))
 
     def follow(bindings, surely):
         reaches = [Reach(notebook, question.forbidden, surely, steps) for _ in bindings]
@@ -80,7 +82,7 @@ def _judge(question, cells, failed):
             return Finding(NOT_DECIDABLE, f"{_perhaps(way.answer, cells)} {WHOSE}")
     for met in [*(way.unclear for way in ways), rebinding(notebook) if ways else None]:
         if met:
-            return Finding(NOT_DECIDABLE, f"{_place(met, cells)} {met.what}. {WHOSE}")
+            return Finding(NOT_DECIDABLE, f"{place(met, cells)} {met.what}. {WHOSE}")
     return Finding(KEPT)
 
 
@@ -90,20 +92,15 @@ def _notebook(cells, failed):
     try:
         return Notebook(cells, failed)
     except RecursionError:
-        return Unreadable("the code is nested too deeply")
+        return "the code is nested too deeply"
     except Unreadable as problem:
-        return problem
-
-
-def _place(met, cells):
-    text = line(cells, met.cell, met.line)
-    return f"Cell {met.cell + 1}, line {met.line}: `{text}`"
+        return str(problem)
 
 
 def _broken(met, cells):
     verb = "calls" if met.called else "uses"
     return (
-        f"{_place(met, cells)} {verb} {met.what}, which is what the question asks you "
+        f"{place(met, cells)} {verb} {met.what}, which is what the question asks you "
         "to write. Please write it yourself; you may still compare with the library "
         "in another cell."
     )
@@ -112,6 +109,6 @@ def _broken(met, cells):
 def _perhaps(met, cells):
     verb = "call" if met.called else "use"
     return (
-        f"{_place(met, cells)} may {verb} {met.what}, which is what the question asks "
+        f"{place(met, cells)} may {verb} {met.what}, which is what the question asks "
         "you to write, or may not, as the run decides."
     )

@@ -22,10 +22,10 @@ INNER = frozenset(
 )
 # What is known not to hide an answer, apart from what a question forbids by name.
 KNOWN = frozenset(
-    "IPython __future__ abc array bisect builtins cmath collections concurrent "
+    "__future__ abc array bisect builtins cmath collections concurrent "
     "contextlib copy course_lib dataclasses datetime decimal einops enum fractions "
     "functools hashlib heapq importlib itertools jax json keras logging math "
-    "matplotlib numbers numpy operator pandas pprint queue random re scipy secrets "
+    "matplotlib numbers numpy operator pprint queue random re scipy secrets "
     "sklearn statistics string struct sys tensorflow textwrap threading time torch "
     "tqdm types typing warnings".split()
 )
@@ -45,7 +45,7 @@ CONCERNS = {
     **dict.fromkeys(["builtins.breakpoint", "builtins.input", "builtins.open"], FILE),
     **dict.fromkeys(["builtins.globals", "builtins.locals", "builtins.vars"], NAMES),
     **dict.fromkeys(["builtins.__builtins__", "builtins.__loader__"], NAMES),
-    **dict.fromkeys(["builtins.__spec__", "IPython.get_ipython"], NAMES),
+    **dict.fromkeys(["builtins.__spec__"], NAMES),
     **{
         f"numpy.{name}": FILE
         for name in "DataSource ctypeslib f2py fromfile fromregex genfromtxt load "
@@ -53,8 +53,16 @@ CONCERNS = {
     },
     **dict.fromkeys(["torch.load", "torch.jit.load", "torch.hub"], FILE),
     **dict.fromkeys(["torch.package", "torch.utils.cpp_extension"], FILE),
-    **dict.fromkeys(["scipy.LowLevelCallable", "scipy.io", "pandas.io"], FILE),
+    **dict.fromkeys(["scipy.LowLevelCallable", "scipy.io"], FILE),
 }
+
+# Ways from any object to the names or the code behind it.
+BEHIND = frozenset(
+    "__base__ __bases__ __builtins__ __closure__ __code__ __dict__ __getattr__ "
+    "__getattribute__ __globals__ __loader__ __mro__ __reduce__ __reduce_ex__ __self__ "
+    "__spec__ __subclasses__ __traceback__ ag_frame cr_frame ctypes f_back f_builtins "
+    "f_code f_globals f_locals gi_frame tb_frame".split()
+)
 
 
 def is_value(path):
@@ -128,8 +136,6 @@ def concern(path):
         return f"uses `{parts[0][:40]}`, {where} that is not followed here"
     if not set(parts[1:2]) <= set(HARMLESS_IN.get(parts[0], parts[1:2])):
         return NAMES
-    if path.startswith("pandas.read_"):
-        return FILE
     prefixes = (".".join(parts[:n]) for n in range(2, len(parts) + 1))
     return next((CONCERNS[p] for p in prefixes if p in CONCERNS), None)
 

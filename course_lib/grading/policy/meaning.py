@@ -7,6 +7,7 @@ it is, each may: nothing is run, and only constant conditions are followed.
 import ast
 from bisect import bisect_right
 from collections import defaultdict
+from itertools import count
 
 from course_lib.grading.policy.binding import NAMED, STORED, root
 from course_lib.grading.policy.cells import Unreadable, parse
@@ -15,6 +16,8 @@ from course_lib.grading.policy.trees import SCOPES, parameters, walk
 
 START, END = (-1, 0, 0), (10**9, 0, 0)  # before the first cell, after the last
 MAX_MEANINGS = 50  # of one name at one moment
+MAX_DEPTH = 110  # of blocks in blocks
+MAX_STEPS = 150_000
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 TRIES = (ast.Try, ast.TryStar)
 ALIASES = (ast.Name, ast.Attribute, ast.Subscript)
@@ -43,7 +46,8 @@ class Notebook(Scopes):
         self.statements, self.calls, self.stars = [], defaultdict(list), []
         self._now, self._history = {}, {}  # name -> ((Binding, surely), ...)
         self._changes = []  # of each branch around: name -> what it meant before
-        self._loop_end, self._tries = None, 0
+        self._loop_end, self._tries, self._depth = None, 0, 0
+        self._steps = count()
         for self._cell, tree in enumerate(parse(cells)):
             if tree and self._cell in failed:
                 self._branches([tree.body], (self._cell, 10**9, 0), may_skip=True)
@@ -59,8 +63,12 @@ class Notebook(Scopes):
         return (history[position], moments[position]) if position >= 0 else ((), START)
 
     def _block(self, statements):
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise Unreadable(f"cell {self._cell + 1} is nested too deeply")
         for statement in statements:
             self._statement(statement)
+        self._depth -= 1
 
     def _statement(self, statement):
         start, end = self._start(statement), self._end(statement)
@@ -144,7 +152,12 @@ class Notebook(Scopes):
                     for known, _ in self._now.get(root(target)[0], ()):
                         self._add(known, binding, kind)
 
+    def _step(self):
+        if next(self._steps) > MAX_STEPS:
+            raise Unreadable("too many names are bound too often")
+
     def _set(self, name, meanings, moment):
+        self._step()
         if self._changes:
             self._changes[-1].setdefault(name, self._now.get(name, ()))
         self._now[name] = meanings = tuple(dict.fromkeys(meanings))
@@ -156,6 +169,7 @@ class Notebook(Scopes):
 
     def _add(self, known, binding, kind, aliases=5):
         """Put a value into what a Binding stands for, and what that is an alias of."""
+        self._step()
         if isinstance(known.value, str) and kind != NAMED:
             if kind == STORED:  # np.append(a, b) puts nothing into np
                 self.patches[known.value.partition(".")[0]].append(binding)

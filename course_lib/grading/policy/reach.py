@@ -1,11 +1,11 @@
 """All the code that a name of a notebook can reach, and what of it matters."""
 
 import ast
-from collections import deque
-from typing import NamedTuple
+from collections import defaultdict, deque
 
 from course_lib.grading.policy import libraries
 from course_lib.grading.policy.arguments import Arguments
+from course_lib.grading.policy.cells import Met
 from course_lib.grading.policy.scopes import Instance, Scope
 from course_lib.grading.policy.trees import (
     COMPREHENSIONS,
@@ -13,7 +13,7 @@ from course_lib.grading.policy.trees import (
     inner_parts,
     outer_parts,
 )
-from course_lib.grading.policy.values import IMPORTERS
+from course_lib.grading.policy.values import IMPORTERS, in_order
 
 COMPUTED = "looks up a name that is computed"
 CHANGES = "changes a library"
@@ -21,29 +21,6 @@ ROUNDS = 6
 LOOK_UPS = frozenset({"builtins.getattr", "operator.attrgetter"})
 BY_NAME = LOOK_UPS | IMPORTERS | {"operator.methodcaller"}
 CHANGERS = frozenset({"builtins.setattr", "builtins.delattr"})
-# Ways from any object to the names or the code behind it.
-BEHIND = frozenset(
-    "__base__ __bases__ __builtins__ __closure__ __code__ __dict__ __getattr__ "
-    "__getattribute__ __globals__ __loader__ __mro__ __reduce__ __reduce_ex__ __self__ "
-    "__spec__ __subclasses__ __traceback__ ag_frame cr_frame ctypes f_back f_builtins "
-    "f_code f_globals f_locals gi_frame tb_frame".split()
-)
-
-
-class Met(NamedTuple):
-    """Something that was met on the way.
-
-    Attributes:
-        what: dotted name of the forbidden thing, or why the way cannot be followed
-        cell: index of the cell
-        line: number of the line, from 1
-        called: True if it is called there
-    """
-
-    what: str
-    cell: int
-    line: int
-    called: bool = False
 
 
 class Reach(Arguments):
@@ -58,18 +35,20 @@ class Reach(Arguments):
         super().__init__(notebook, entries, surely, steps)
         self.answer = self.unclear = None
         by_method = sorted(entries, key=libraries.is_method)  # methods win
+        self._by_library = defaultdict(list)
+        for entry in entries:
+            self._by_library[entry.partition(".")[0]].append(entry)
         self._methods = {entry.split(".")[-1]: entry for entry in by_method}
 
     def follow(self, binding):
         """Look at all the code behind a Binding; returns itself."""
         for _ in range(ROUNDS):  # what functions are given is learnt on the way
-            given = self.n_given
             self.new_round()
             self._start()
             self._binding(binding)
             while self._waiting and not self.answer:
                 self._look(*self._waiting.popleft())
-            if self.answer or not (self.grown or given < self.n_given):
+            if self.answer or not self.grown:
                 break
         return self
 
@@ -90,7 +69,7 @@ class Reach(Arguments):
         if isinstance(value, Scope):
             self._scope(value, place.moment)
         elif isinstance(value, str):
-            self._check(libraries.canonical(value), binding, place)
+            self._use_library(libraries.canonical(value), binding, place)
         elif isinstance(value, ast.AST):
             self._wait([value], place)
         for addition in binding.additions:
@@ -105,26 +84,30 @@ class Reach(Arguments):
             return
         self._seen.add((id(scope), moment))
         self._wait(outer_parts(scope.node), scope.born)
-        for when in {None, moment}:  # later, and at once
-            here = scope.at(when)
+        for when in (None, moment) if moment else (None,):  # later, and at once
+            here, body = scope.at(when), inner_parts(scope.node)
             if not scope.is_class:
-                self._wait(inner_parts(scope.node), here)
+                self._wait(body, here)
                 continue
-            body = inner_parts(scope.node)
             self._wait([n for n in body if id(n) not in self.notebook.by_node], here)
             self._classes.append((scope, here))
             for name in list(scope.names):
                 if self._every_method or name in self._attributes or _dunder(name):
-                    self._methods_called(scope, name, here)
+                    self._use_own(self.all(scope.names[name], here), here)
 
-    def _methods_called(self, scope, name, here):
-        for value in self.all(scope.names.get(name, ()), here):
-            self._into(value, here.moment)
+    def _use_own(self, values, place):
+        """Follow those of some values that the notebook defines."""
+        for value in in_order(values):
+            if isinstance(value, Instance):
+                self._scope(value.scope, place.moment)
+            elif isinstance(value, Scope):
+                self._scope(value, place.moment)
 
-    def _into(self, value, moment):
-        if isinstance(value, (Scope, Instance)):
-            scope = value.scope if isinstance(value, Instance) else value
-            self._scope(scope, moment)
+    def _use_methods(self, name=None):
+        """Follow the methods called `name`, or all, of the classes met so far."""
+        for scope, here in list(self._classes):
+            for method in list(scope.names) if name is None else [name]:
+                self._use_own(self.all(scope.names.get(method, ()), here), here)
 
     def _look(self, node, place):
         """Look at one node, and put those below it on the list."""
@@ -154,35 +137,36 @@ class Reach(Arguments):
             self._seen.add((scope, name, place.moment))
             for binding in bindings:
                 at_top = binding.place.moment is not None
-                if at_top and binding.line and not isinstance(binding.value, str):
+                if at_top and binding.lineno and not isinstance(binding.value, str):
                     self._binding(binding)
 
     def _use(self, values, node, place):
-        for value in values:
-            if isinstance(value, str):
-                self._check(value, node, place)
-            else:
-                self._into(value, place.moment)
+        self._use_own(values, place)
+        for path in in_order(values):
+            if isinstance(path, str):
+                self._use_library(path, node, place)
 
-    def _check(self, path, node, place):
-        """Is a path the answer, or one that hides what is behind it?"""
-        line = getattr(node, "lineno", 0) or getattr(node, "line", 0)
-        met = Met("", place.cell, line, id(node) in self._called)
+    def _use_library(self, path, node, place):
+        """Is a path the answer, or does it hide what is behind it?"""
+        library = path.partition(".")[0].removesuffix("()")
         if id(node) not in self._inner:  # else what is taken from it decides
-            if entry := libraries.forbidden(path, self.entries):
-                what = path if libraries.is_ours(path) else entry
-                self.answer = self.answer or met._replace(what=what)
+            entry = libraries.forbidden(path, self._by_library.get(library, ()))
+            if entry:
+                name = path if libraries.is_ours(path) else entry
+                self._forbidden(name, node, place)
             elif path not in BY_NAME and (reason := libraries.concern(path)):
-                self.unclear = self.unclear or met._replace(what=reason)
-        library = path.partition(".")[0]
+                self._unclear(reason, node, place)
         if library not in self._patched:
             self._patched.add(library)
             for binding in self.notebook.patches.get(library, ()):
                 self._binding(binding)
 
+    def _forbidden(self, name, node, place):
+        called = id(node) in self._called
+        self.answer = self.answer or Met(name, place.cell, node.lineno, called)
+
     def _unclear(self, reason, node, place):
-        met = Met(reason, place.cell, node.lineno)
-        self.unclear = self.unclear or met
+        self.unclear = self.unclear or Met(reason, place.cell, node.lineno)
 
     def _attribute(self, node, place):
         base = self.values(node.value, place)
@@ -197,22 +181,21 @@ class Reach(Arguments):
         """An attribute is read: is it a method, ours or a forbidden one?"""
         if name not in self._attributes:
             self._attributes.add(name)
-            for scope, here in list(self._classes):
-                self._methods_called(scope, name, here)
-        if name in BEHIND:
+            self._use_methods(name)
+        if name in libraries.BEHIND:
             self._unclear(libraries.NAMES, node, place)
         if name in self.notebook.own_attributes:
             return
         if not base and (entry := self._methods.get(name)):
             if libraries.is_method(entry):
-                self._check(entry, node, place)
+                self._forbidden(entry, node, place)
             else:
                 self._unclear(f"uses `.{name}` of something unknown", node, place)
 
     def _call(self, call, place):
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         functions = self.values(call.func, place)
-        for value in functions:
+        for value in in_order(functions):
             if value in BY_NAME:
                 self._by_name(value, call, place)
             elif value in CHANGERS and call.args:
@@ -238,14 +221,12 @@ class Reach(Arguments):
                 self._unclear(COMPUTED, call, place)
             elif not self._every_method:
                 self._every_method = True
-                for scope, here in list(self._classes):
-                    for name in list(scope.names):
-                        self._methods_called(scope, name, here)
+                self._use_methods()
         elif position:
-            for name in names:
+            for name in sorted(names):
                 self._read(name, base, call, place)
         elif function not in IMPORTERS:
-            for name in names:
+            for name in sorted(names):
                 for part in name.split("."):
                     self._read(part, (), call, place)
         self._use(self.values(call, place), call, place)

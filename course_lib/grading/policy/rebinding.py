@@ -4,10 +4,11 @@
 """
 
 import ast
+from functools import lru_cache
 
+from course_lib.grading.policy.cells import Met
 from course_lib.grading.policy.libraries import NAMES, TEXT
 from course_lib.grading.policy.meaning import END
-from course_lib.grading.policy.reach import Met
 from course_lib.grading.policy.scopes import Scope
 from course_lib.grading.policy.trees import outer_parts
 
@@ -22,6 +23,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MODULES = frozenset({"__main__", "builtins", "ctypes"})
 
 
+@lru_cache(maxsize=1)  # the questions of one notebook come one after the other
 def rebinding(notebook):
     """Met, for the first place that may rebind any name at all, or None."""
     waiting = [([node], place.cell, False) for place, node in notebook.statements]

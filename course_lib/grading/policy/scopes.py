@@ -39,13 +39,13 @@ class Binding:
     Attributes:
         value: expression, dotted path of an import, Scope, Instance, or None = unknown
         place: Place of the value
-        line: int
+        lineno: int, 0 if no line of the notebook binds it
         additions: Bindings of what is put into it later, by `x.a = b` or `x.append(b)`
     """
 
     value: object
     place: Place
-    line: int
+    lineno: int
     additions: list["Binding"] = field(default_factory=list)
 
 
@@ -54,6 +54,7 @@ class Scope:
     """A function, class or comprehension; the notebook's own has neither node nor born.
 
     Attributes:
+        number: which of the notebook's definitions it is, from 1; its own is 0
         node: its tree
         born: Place where it is defined
         names: name -> Bindings, in any order
@@ -62,6 +63,7 @@ class Scope:
         stored: name, a parameter perhaps -> Bindings of what is put into it
     """
 
+    number: int = 0
     node: ast.AST | None = None
     born: Place | None = None
     names: dict[str, list[Binding]] = field(default_factory=dict)
@@ -114,7 +116,8 @@ class Scopes:
 
     def enter(self, node, place):
         """The new Scope of a definition that stands at a place."""
-        scope = self.by_node[id(node)] = Scope(node, place)
+        scope = Scope(len(self.by_node) + 1, node, place)
+        self.by_node[id(node)] = scope
         self._unread.append(scope)
         return scope
 

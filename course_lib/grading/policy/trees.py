@@ -6,6 +6,15 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (*FUNCTIONS, *COMPREHENSIONS, ast.ClassDef)
 
+IDLE = (
+    ast.Constant,
+    ast.boolop,
+    ast.cmpop,
+    ast.expr_context,
+    ast.operator,
+    ast.unaryop,
+)
+
 
 def outer_parts(node):
     """What of a definition is read where it stands: decorators, defaults, bases."""
@@ -25,12 +34,17 @@ def inner_parts(node):
 
 
 def children(node):
-    """The nodes below a node, in the same scope; annotations do nothing."""
+    """The nodes below a node, in the same scope, without those that do nothing."""
     if isinstance(node, SCOPES):
         return outer_parts(node)
     if isinstance(node, ast.AnnAssign):
         return [node.target, node.value] if node.value else []
-    return list(ast.iter_child_nodes(node))
+    below = []
+    for field in node._fields:
+        part = getattr(node, field, None)
+        parts = part if isinstance(part, list) else [part]
+        below += [n for n in parts if isinstance(n, ast.AST)]
+    return [n for n in below if not isinstance(n, IDLE)]
 
 
 def walk(nodes, into_blocks=True):

@@ -13,6 +13,7 @@ from course_lib.grading.policy.scopes import Instance, Scope
 from course_lib.grading.policy.trees import COMPREHENSIONS, FUNCTIONS
 
 MAX_VALUES = 64
+MAX_DEPTH = 120
 NOTHING = frozenset()
 IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 # What gives back what it is given, or holds it.
@@ -54,7 +55,8 @@ class Values(Lookup):
 
     def new_round(self):
         """Look everything up again, from what is known by now."""
-        self._known, self._looked_up, self._busy = {}, set(), set()
+        self._known, self._looked_up = {}, set()
+        self._busy, self._again, self._depth = set(), set(), 0
         self.grown = False
 
     def values(self, node, place):
@@ -62,7 +64,11 @@ class Values(Lookup):
         self.step()
         key = id(node), place.moment
         if key not in self._known:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise Unreadable("one thing leads to another too often")
             self._known[key] = found = frozenset(self._values(node, place))
+            self._depth -= 1
             if len(found) > MAX_VALUES:
                 raise Unreadable("too many things may be behind one name")
         return self._known[key]
@@ -99,13 +105,15 @@ class Values(Lookup):
         key = scope, name, place.moment
         before = self._meanings.get(key, NOTHING)
         if key in self._looked_up:
-            self.grown |= key in self._busy
+            if key in self._busy:
+                self._again.add(key)
             return before
         self._looked_up.add(key)
         self._busy.add(key)
-        self._meanings[key] = self.all(bindings, place).union(before)
+        self._meanings[key] = found = self.all(bindings, place).union(before)
         self._busy.discard(key)
-        return self._meanings[key]
+        self.grown |= key in self._again and found != before
+        return found
 
     def all(self, bindings, place):
         """What some Bindings may stand for, with what is put into them."""
@@ -189,6 +197,17 @@ class Values(Lookup):
         found = self.union(value.returns, value.at(place.moment))
         self._busy.discard(value)
         return found
+
+
+def in_order(values):
+    """The same order for the same notebook, so that the same thing is met first."""
+    return sorted(values, key=_rank) if len(values) > 1 else values
+
+
+def _rank(value):
+    if isinstance(value, str):
+        return 0, value
+    return 1, value.scope.number if isinstance(value, Instance) else value.number
 
 
 def _first(path):
