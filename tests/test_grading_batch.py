@@ -20,7 +20,7 @@ from course_lib.grading.grader import Options
 from course_lib.grading.lanes import Here, Lane, Lanes, NoLanes, cores
 from course_lib.grading.notebook import sha256
 from course_lib.grading.process import NoWorker
-from course_lib.grading.reports.files import NoSeed, read_json
+from course_lib.grading.reports.files import NoSeed, read_json, read_seed
 from course_lib.grading.reports.schema import mistake
 from course_lib.grading.results import NoResults, opened, secret_seed
 from course_lib.grading.signing import is_signed, sign
@@ -216,7 +216,7 @@ def go_on(folder, found, resume=True, grade=fake_grade, options=OPTIONS):
         (old if was_there else new).append(report["file"])
 
     with opened(folder, resume) as there, Here() as lanes:
-        there.check_seed(options.seed)
+        there.seed(options.seed)
         batch.grade_into(there, found, lanes, options, told, grade)
         there.summarise()
     return new, old
@@ -356,6 +356,15 @@ def test_the_secret_seed_is_made_once_and_for_its_owner_alone(tmp_path):
         secret_seed(path)
     with pytest.raises(NoSeed, match="cannot write a seed"):
         secret_seed(tmp_path / "nowhere" / "secret-seed")
+
+
+def test_the_seed_of_a_folder_is_not_put_beside_another(tmp_path):
+    with opened(tmp_path, False) as there:
+        seed = there.seed()
+        assert there.seed() == there.seed(seed) == read_seed(there.seed_path) == seed
+        for other in {"seed": seed + 1}, {"path": tmp_path / "another"}:
+            with pytest.raises(NoResults, match="secret-seed holds another seed"):
+                there.seed(**other)
 
 
 def test_names_of_reports_are_safe_and_differ_where_files_do(tmp_path):

@@ -1,16 +1,13 @@
-"""`attention-course grade`: what a submission may do, and what it costs."""
+"""The grader of record: what a submission may do, and what it costs."""
 
 import json
-import os
 import subprocess
 
 import nbformat
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course_lib.cli import main
 from course_lib.grading.calling import Refused, decode, encode
 from course_lib.grading.grader import Limits, grade
 from course_lib.grading.question import grade_metadata
@@ -326,62 +323,6 @@ def test_an_emptied_notebook_is_known_by_its_ids_or_its_name(tmp_path):
     assert questions_found(tmp_path / "a.ipynb", {"cells": [cell]}) == (CHAPTER_2, 0)
     del cell["metadata"]
     assert questions_found(tmp_path / "02_x.ipynb", {"cells": [cell]}) == (CHAPTER_2, 0)
-
-
-def command(*arguments):
-    """Run `attention-course grade`; exit code and what it printed."""
-    result = CliRunner().invoke(main, ["grade", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result.exit_code, result.output
-
-
-def test_a_bad_file_gets_a_sentence_and_never_stops_the_others(tmp_path):
-    not_json, no_cells = "is not a notebook: it is not JSON", "it has no cells"
-    bad = {
-        b"": not_json,
-        b'{"cells": [': not_json,
-        b"[" * 10**5: not_json,
-        b"\xff\xfe\x00": not_json,
-        b"[1, 2]": no_cells,
-        b'{"cells": 3}': no_cells,
-    }
-    paths = [tmp_path / f"02_{number}.ipynb" for number in range(len(bad))]
-    for path, content in zip(paths, bad, strict=True):
-        path.write_bytes(content)
-    good = write(tmp_path / "good.ipynb", IMPORT, SOFTMAX)
-    missing = tmp_path / "missing.ipynb"
-    code, output = command(missing, *paths, good, "--json", tmp_path / "reports.json")
-    assert code == 1 and "2 of 16 points" in output
-    assert f"Error: there is no file {missing}." in output
-    *reports, last = json.loads((tmp_path / "reports.json").read_text())
-    assert last["points"] == 2 and reports.pop(0)["questions"] == []
-    for report, says in zip(reports, bad.values(), strict=True):
-        assert report["points"] == 0 and report["possible"] == 16
-        for row in report["questions"]:
-            assert row["status"] == "unreadable" and says in row["message"]
-
-
-def test_folders_pipes_and_unwritable_reports_get_a_sentence(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "pipe"):
-        code, output = command(path)
-        assert code == 1 and "is not a regular file" in " ".join(output.split())
-    good = write(tmp_path / "good.ipynb", IMPORT, SOFTMAX)
-    code, output = command(good, "--json", tmp_path / "nowhere" / "report.json")
-    assert code == 1 and "Error: cannot write" in output
-
-
-def test_command_prints_a_table_and_writes_an_object_for_one_file(tmp_path):
-    raises = "def soft_lookup(q, k, v):\n    raise ValueError('[red]\\x1b[31m \\ud800')"
-    path = tmp_path / "one.ipynb"
-    path.write_text(json.dumps({"cells": [
-        {"cell_type": "code", "source": source} for source in (IMPORT, SOFTMAX, raises)
-    ]}))  # fmt: skip
-    code, output = command(path, "--json", tmp_path / "report.json", "--seed", 7)
-    assert code == 0 and "2 of 16 points" in output and "no score of record" in output
-    assert "[red]" in output and "\x1b" not in output
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report == grade(path, 7, LIMITS)[0]
 
 
 @pytest.mark.parametrize(

@@ -158,14 +158,12 @@ def _options(results, seeds, allow_unsandboxed):
     from course_lib.grading.results import secret_seed
 
     seed, path = seeds
-    if results and seed is None and not path:
-        path = results.seed_path
-    if path:
+    if results:
+        seed = results.seed(seed, path)
+    elif path:
         seed = secret_seed(path)
     elif seed is None:
         seed = new_seed()
-    if results:
-        results.check_seed(seed)
     return Options(seed, allow_unsandboxed=allow_unsandboxed)
 
 

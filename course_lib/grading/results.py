@@ -13,6 +13,7 @@ from course_lib.grading.reports import files
 from course_lib.grading.reports.summary import summarise
 
 LOCK = ".lock"
+SAME_SEED = "give the same --seed or --seed-file again, or name another folder"
 MAX_SLUG = 60  # characters of a report's name that people can read
 
 
@@ -79,12 +80,23 @@ class Results:
         """The reports' paths, an iterator."""
         return (self._folder / files.REPORTS).glob("[!.]*.json")
 
-    def check_seed(self, seed):
-        """See that what is there was graded with this seed.
+    def seed(self, seed=None, path=None):
+        """The seed of this batch, which is that of all reports that are there.
+
+        Args:
+            seed: int; None = that in a file
+            path: of the file; None = the folder's own, made with the first batch
 
         Raises:
-            NoResults
+            NoResults, or files.NoSeed
         """
+        if seed is None:
+            path = path or self.seed_path
+            if path == self.seed_path and not path.exists() and any(self.paths()):
+                raise NoResults(f"{path} is missing: {SAME_SEED}")
+            seed = secret_seed(path)
+        if self.seed_path.exists() and secret_seed(self.seed_path) != seed:
+            raise NoResults(f"{self.seed_path} holds another seed: {SAME_SEED}")
         of_seed = signing.seed_id(seed)
         for path in self.paths():
             try:
@@ -92,10 +104,8 @@ class Results:
             except files.NotAReport:
                 continue  # it will be made anew
             if isinstance(found, dict) and found.get("seed_id", of_seed) != of_seed:
-                raise NoResults(
-                    f"{path} was made with another seed: give the same --seed or "
-                    "--seed-file again, or name another folder"
-                )
+                raise NoResults(f"{path} was made with another seed: {SAME_SEED}")
+        return seed
 
     def right_report(self, hand_in, content, options):
         """The report that is there, if it is by this grader and of just this.
