@@ -171,7 +171,6 @@ def test_the_same_seed_makes_the_same_zip(archive):
 def test_scripts_are_right_bash(name):
     path = ROOT / "course_lib" / "grading" / "reports" / "container" / name
     subprocess.run(["bash", "-n", path], check=True)
-    assert os.access(path, os.X_OK)
 
 
 def test_what_the_package_reads_is_in_the_package():
@@ -237,6 +236,8 @@ def test_a_submission_is_graded_by_the_package_in_the_zip(container):
     graded = made["extra_data"]["report"]
     assert mistake(graded, "report") is None and what_is_wrong(graded, SEED) is None
     assert (graded["student"], graded["student_id"]) == ("Ana and Bo", "7+8")
+    for name in ("submission", "submission_metadata.json", "results"):
+        assert (container.root / name).stat().st_mode & 0o077 == 0
 
 
 def test_the_last_word_on_the_results_is_the_graders(container):

@@ -107,7 +107,9 @@ def test_a_hostile_student_reads_what_was_written(site, each):
 @given(st.text(st.sampled_from("<>&\"'`ab{}%\u202e\n"), max_size=12))
 def test_prose_is_its_text_with_code_in_backquotes(text):
     read = _Read(str(prose(text)))
-    assert read.tags <= {"code"} and read.attributes == set()
+    n_quotes = text.count("`")
+    code = {"code"} if n_quotes and n_quotes % 2 == 0 else set()
+    assert read.tags == code and read.attributes == set()
     assert read.text.replace("`", "") == text.replace("`", "")
 
 
