@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -173,14 +172,9 @@ class Worker:
 
     def stop(self):
         """Kill the worker and its children, and remove what was made for it."""
-        if self._init is not None:  # process 1 of its own: all others end with it
-            signal.pidfd_send_signal(self._init, signal.SIGKILL)
-            ended = select.poll()
-            ended.register(self._init, select.POLLIN)
-            ended.poll(START_SECONDS * 1000)
-            os.close(self._init)
-            self._init = None
-        if self._process:
+        if self._init is not None:
+            self._end_namespace()
+        if self._process and self._process.returncode is None:
             # Before it is waited for, so that the number cannot be another's by now.
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -189,7 +183,7 @@ class Worker:
             if self._user:
                 sandbox.end_user(self._user)
             self._process.wait()
-            self._process = None
+        self._process = None
         if self._channel:
             self._channel.close()
             self._channel = None
@@ -199,6 +193,19 @@ class Worker:
         if self._folder:
             _remove(self._folder)
             self._folder = None
+
+    def _end_namespace(self):
+        """Kill process 1 of the worker's own: with it end all others, then its parent.
+
+        The parent was waiting for it. Who kills the parent first leaves a zombie.
+        """
+        signal.pidfd_send_signal(self._init, signal.SIGKILL)
+        os.close(self._init)
+        self._init = None
+        try:
+            self._process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # it is killed next
 
 
 def _remove(folder):
