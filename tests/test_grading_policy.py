@@ -393,6 +393,101 @@ def softmax(scores):
 #: distribution
 def softmax(scores):
     return torch.distributions.Categorical(logits=torch.tensor(scores)).probs
+#: methodcaller
+import operator
+def softmax(scores):
+    return operator.methodcaller("softmax", -1)(torch.tensor(scores))
+#: rest of a list, and of a mapping
+_, *rest = np, torch.softmax
+def softmax(scores):
+    return rest[0](scores, -1)
+#: context
+import contextlib
+with contextlib.nullcontext(torch) as lib:
+    def softmax(scores):
+        return lib.softmax(scores, -1)
+#: nonlocal
+def softmax(scores):
+    lib = None
+    def choose():
+        nonlocal lib
+        lib = torch.nn
+    choose()
+    return lib.Softmax(-1)(scores)
+#: name bound inside a comprehension
+def softmax(scores):
+    [(lib := module) for module in [torch.nn]]
+    return lib.Softmax(-1)(scores)
+#: name bound step by step
+def softmax(scores):
+    lib = torch
+    for _ in range(2):
+        lib = lib.masked
+    return lib.softmax(scores, -1)
+#: annotated
+f: object = torch.softmax
+def softmax(scores) -> object:
+    return f(scores, -1)
+#: added to a list
+steps = [np.exp]
+steps += [torch.softmax]
+def softmax(scores):
+    return steps[1](scores, -1)
+#: nested function that its decorator calls
+def softmax(scores):
+    @np.vectorize
+    def answer(row):
+        return torch.softmax(row, -1)
+    @lambda function: function(scores)
+    def other(row):
+        return row
+    return other
+#: in a match statement of the notebook
+match 1:
+    case 1:
+        f = torch.softmax
+def softmax(scores):
+    return f(scores, -1)
+#: only when it is run
+def softmax(scores):
+    return scores
+if __name__ == "__main__":
+    softmax = torch.softmax
+#: switch that is on
+OFF = False
+def softmax(scores):
+    return scores
+if not OFF:
+    softmax = torch.softmax
+#: object whose call gives the library
+class Lib:
+    def __call__(self):
+        return torch
+lib = Lib()
+def get():
+    return lib()
+def softmax(scores):
+    return get.__call__().softmax(scores, -1)
+#: functions that call each other
+def odd(lib, n):
+    return even(lib, n - 1) if n else lib
+def even(lib, n):
+    return odd(lib, n - 1) if n else lib
+def softmax(scores):
+    return odd(torch.nn, 3).Softmax(-1)(scores)
+#: library changed inside a function
+def change():
+    import numpy
+    numpy.exp = torch.softmax
+change()
+def softmax(scores):
+    return np.exp(scores)
+#: class read by the computed name of a method
+class Steps:
+    def first(self, scores):
+        return torch.softmax(scores, -1)
+def softmax(scores):
+    return getattr(Steps(), "fir" + scores.name)(scores)
 #: attention that gives the weights back
 from course_lib.in_numpy import attend
 def softmax(scores):
@@ -559,6 +654,39 @@ def softmax(scores):
     return scores
 def run(code):
     exec(code)
+#: deleted
+softmax = torch.softmax
+del softmax
+#: deleted after a star import
+from torch import *
+def softmax(scores):
+    return scores
+del softmax
+#: main and other conditions
+def softmax(scores):
+    return scores
+if __name__ != "__main__":
+    softmax = torch.softmax
+#: attrgetter and setattr of own things
+import operator
+class Box:
+    pass
+def softmax(scores):
+    box = Box()
+    setattr(box, "first", scores)
+    box.second = operator.attrgetter("first")(box)
+    return box.second
+#: exec and eval as own functions
+def eval(model):
+    return model
+eval(3)
+def softmax(scores):
+    return eval(scores)
+#: locals read
+title = "{x}".format(**locals())
+print(globals().get("title"), globals()["title"])
+def softmax(scores):
+    return scores
 #: local names that shadow
 def softmax(scores):
     torch = np
@@ -664,6 +792,19 @@ def softmax(scores):
 #: globals of a function
 def softmax(scores):
     return softmax.__globals__["f"](scores)
+#: attrgetter of a forbidden name
+import operator
+def softmax(scores):
+    return operator.attrgetter("nn.Softmax")(torch)
+#: something unknown that has a forbidden name
+def softmax(scores):
+    return scores.library.nn.MultiheadAttention(scores)
+#: match that the run decides
+def softmax(scores):
+    return scores
+match np.random.rand() < 0.5:
+    case True:
+        softmax = torch.softmax
 #: frames
 import inspect
 def softmax(scores):
@@ -907,32 +1048,36 @@ ODD = {
     "deep minus": "-" * 10**5 + "1",
     "long attribute": "x" + ".a" * 10**4,
     "long sum": "x = 1" + " + 1" * 10**4,
+    "sum that parses": "x = 1" + " + 1" * 1500,
     "long call": "x" + "()" * 2500,
     "long elif": "if x:\n    pass\n" + "elif x:\n    pass\n" * 4000,
     "deep blocks": "".join(" " * n + "if x:\n" for n in range(98)) + " " * 98 + "y = 1",
     "deep functions": "".join(" " * n + f"def f{n}():\n" for n in range(98))
     + " " * 98
     + "pass",
-    "many lines": "x = x\n" * 30_000,
-    "many names": "\n".join(f"x{n} = x{n - 1}" for n in range(1, 9000)),
+    "odd module": "def softmax(s): return __import__('course_lib.a b./c', x=1).y",
+    "odd setattr": "setattr(x, 'a')\nsetattr()\ngetattr()\n().append(1)",
+    "odd match": "match x:\n    case {**rest}:\n        pass\n    case [*a, b]: b",
+    "many lines": "x = x\n" * 6_000,
+    "many names": "\n".join(f"x{n} = x{n - 1}" for n in range(1, 3500)),
     "many functions": "\n".join(
-        f"def f{n}(x): return f{n - 1}(x)" for n in range(1, 5000)
+        f"def f{n}(x): return f{n - 1}(x)" for n in range(1, 3500)
     ),
-    "many classes": "\n".join(f"class A{n}(A{n - 1}): pass" for n in range(1, 5000)),
-    "many branches": "if x:\n    def softmax(s): return s\n" * 4000,
-    "many in a loop": "for x in y:\n" + "    x = x\n" * 9000,
-    "many stores": "def f():\n    x.a = 3\n" * 6000 + "x = 2\n" * 3000,
-    "many stars": "from x import *\n" * 12_000,
-    "many arguments": "print(" + "softmax, " * 20_000 + ")",
+    "many classes": "\n".join(f"class A{n}(A{n - 1}): pass" for n in range(1, 3500)),
+    "many branches": "if x:\n    def softmax(s): return s\n" * 2000,
+    "many in a loop": "for x in y:\n" + "    x = x\n" * 5000,
+    "many stores": "def f():\n    x.a = 3\n" * 3000 + "x = 2\n" * 2000,
+    "many stars": "from x import *\n" * 6_000,
+    "many arguments": "print(" + "softmax, " * 10_000 + ")",
     "doubling": "\n".join(
-        f"x{n} = [x{n - 1}.a, x{n - 1}.b]" for n in range(1, 4000)
+        f"x{n} = [x{n - 1}.a, x{n - 1}.b]" for n in range(1, 3000)
     ),
-    "long line": "x = '" + "a" * 190_000 + "'",
+    "long line": "x = '" + "a" * 90_000 + "'",
     "too long": "x = 1\n" * 2**18,
 }  # fmt: skip
 USE = {
     "alone": "",
-    "used": "\ndef softmax(s):\n    return s, x, x3000, f3000(s), A3000().f().g, f",
+    "used": "\ndef softmax(s):\n    return s, x, x2000, f2000(s), A2000().f().g, f",
 }
 
 
@@ -940,8 +1085,8 @@ USE = {
 @pytest.mark.parametrize("use", USE.values(), ids=list(USE))
 def test_odd_and_hostile_cells_get_a_verdict_in_time(odd, use):
     started = time.process_time()
-    finding = judge_policy(SOFTMAX, [odd, odd + use, HONEST if not use else ""])
-    assert time.process_time() - started < 20  # seconds; it takes two at most
+    finding = judge_policy(SOFTMAX, [odd + use, "" if use else HONEST])
+    assert time.process_time() - started < 20  # seconds; it takes one or two
     assert finding.verdict in ("kept", "not decidable")
     assert len(finding.message) < 500 and finding.message.isprintable()
 
@@ -950,7 +1095,16 @@ def test_code_that_is_too_long_is_said_to_be():
     assert judge(HONEST + "#" * (MAX_CHARACTERS - 300)).verdict == "kept"
     finding = judge(HONEST + "#" * MAX_CHARACTERS)
     assert finding.verdict == "not decidable"
-    assert finding.message.startswith("The code has more than 200,000 characters.")
+    assert finding.message.startswith("The code has more than 100,000 characters.")
+
+
+def test_too_little_stack_left_is_no_verdict_on_the_student():
+    def judge_below(n_calls):
+        return judge_below(n_calls - 1) if n_calls else judge(HONEST)
+
+    verdicts = {judge_below(n_calls).verdict for n_calls in range(0, 960, 20)}
+    assert verdicts == {"kept", "not decidable"}
+    assert judge(HONEST).verdict == "kept"
 
 
 def test_message_shows_the_line_as_short_printable_text():

@@ -4,7 +4,7 @@ import ast
 import warnings
 from typing import NamedTuple
 
-MAX_CHARACTERS = 200_000  # of all cells: a second or so
+MAX_CHARACTERS = 100_000  # of all cells; it takes a second or so
 
 
 class Unreadable(ValueError):

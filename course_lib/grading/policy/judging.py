@@ -91,8 +91,6 @@ def _notebook(cells, failed):
     """The Notebook; or the reason why there is none, so that it is found once."""
     try:
         return Notebook(cells, failed)
-    except RecursionError:
-        return "the code is nested too deeply"
     except Unreadable as problem:
         return str(problem)
 

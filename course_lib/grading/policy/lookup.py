@@ -7,7 +7,7 @@ from course_lib.grading.policy.cells import Unreadable
 from course_lib.grading.policy.meaning import END
 from course_lib.grading.policy.scopes import Binding, Place
 
-MAX_STEPS = 150_000
+MAX_STEPS = 100_000
 MAX_TEXTS = 64
 
 
@@ -63,7 +63,7 @@ class Lookup:
         """Bindings after each `from module import *`, and builtins."""
         for moment, module in self.notebook.stars:
             self.step()
-            if moment > (place.moment or END) or (found and moment < since):
+            if not since < moment <= (place.moment or END):
                 continue
             path = f"{module}.{name}"
             where = Place(self.notebook.scope, moment, moment[0])

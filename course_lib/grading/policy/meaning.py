@@ -17,7 +17,7 @@ from course_lib.grading.policy.trees import SCOPES, parameters, walk
 START, END = (-1, 0, 0), (10**9, 0, 0)  # before the first cell, after the last
 MAX_MEANINGS = 50  # of one name at one moment
 MAX_DEPTH = 110  # of blocks in blocks
-MAX_STEPS = 150_000
+MAX_STEPS = 100_000
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 TRIES = (ast.Try, ast.TryStar)
 ALIASES = (ast.Name, ast.Attribute, ast.Subscript)
