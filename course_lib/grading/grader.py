@@ -42,7 +42,7 @@ SEED_BITS = 128
 DEFAULT_LIMITS = Limits()
 # What decides a verdict: another version of it is another grader.
 DECIDES = ("grading/*.py", "grading/questions/*.py", "grading/explanations/*.py")
-DECIDES += ("in_numpy/*.py", "shapes/*.py")
+DECIDES += ("grading/policy/*.py", "in_numpy/*.py", "shapes/*.py")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,10 @@ def _by_file_name(path):
 
 def _grade_question(question, cells, submission, seed):
     """The first verdict that is not "passed", over all cases, hidden ones too."""
-    finding = judge_policy(question, cells)
+    try:
+        finding = judge_policy(question, cells, submission.unfinished())
+    except Stopped as stop:
+        return Graded(question, Verdict(STOPPED, f"`{question.function}` {stop}."))
     if finding.verdict == BROKEN:
         return Graded(question, Verdict(REFUSED, finding.message), "", finding)
     numbers = [int(part) for part in question.id.split(".")]

@@ -35,8 +35,7 @@ class Submission:
         Raises:
             Stopped, if the call did not come back.
         """
-        while self._worker is None:
-            self._start()
+        self._ensure()
         request = {
             "call": question.function,
             "arguments": [encode(argument) for argument in inputs],
@@ -44,6 +43,15 @@ class Submission:
         }
         reply = self._ask(request, self._limits.call)
         return {"missing": True} if "missing" in reply else outcome(reply, question)
+
+    def unfinished(self):
+        """Indices of the cells that did not run to their end.
+
+        Raises:
+            Stopped, if the notebook has no time left to run them.
+        """
+        self._ensure()
+        return frozenset(self._stopped) | frozenset(self._failed)
 
     def why_missing(self, question):
         """A sentence on why there is no function for a question."""
@@ -58,6 +66,11 @@ class Submission:
         if self._worker:
             self._worker.stop()
             self._worker = None
+
+    def _ensure(self):
+        """Have a worker in which the cells have run."""
+        while self._worker is None:
+            self._start()
 
     def _start(self):
         """Run the cells in a new worker; without it again if one of them stops it."""
