@@ -376,7 +376,8 @@ def test_table_shows_points_status_message_and_what_the_policy_found():
 
 @pytest.mark.parametrize("text", ["[red]x[/red]", "[link=https://x.invalid]x[/]"])
 def test_table_takes_nothing_for_markup(text):
-    assert text in printed(report(row(message=text, status="wrong"), file=text), 200)
+    shown = printed(report(row(message=text, status="wrong"), file=text), 200)
+    assert shown.count(text) == 2
 
 
 def verify(*arguments):
