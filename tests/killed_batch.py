@@ -35,7 +35,7 @@ def main(folder, results, grader, scheduler=None):
     found, options = find([Path(folder)]), Options(SEED, LIMITS)
     with opened(results, True) as there, lanes_for(len(found), 2, scheduler) as lanes:
         grade_into(there, found, lanes, options, told, GRADERS[grader])
-        there.summarise()
+        there.summarise(SEED)
     print(json.dumps(graded))
 
 

@@ -108,7 +108,7 @@ def peak_memory(folder, count):
     tracemalloc.start()
     with opened(folder / f"results {count}", False) as there, Lanes(2) as lanes:
         batch.grade_into(there, found, lanes, OPTIONS, lambda *_: None, fake_grade)
-        there.summarise()
+        there.summarise(SEED)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
@@ -218,7 +218,7 @@ def go_on(folder, found, resume=True, grade=fake_grade, options=OPTIONS):
     with opened(folder, resume) as there, Here() as lanes:
         there.seed(options.seed)
         batch.grade_into(there, found, lanes, options, told, grade)
-        there.summarise()
+        there.summarise(SEED)
     return new, old
 
 
@@ -310,6 +310,17 @@ def test_what_a_killed_batch_left_half_written_is_removed(tmp_path):
     left = sorted(path.name for path in folder.rglob("*") if path.is_file())
     (report,) = (path.name for path in (folder / "reports").iterdir())
     assert left == sorted([".lock", "summary.json", report])
+
+
+def test_a_file_that_is_no_report_of_ours_is_named_and_not_summed_up(tmp_path):
+    found, folder = hand_ins(tmp_path / "class", [b"1", b"2"]), tmp_path / "results"
+    go_on(folder, found)
+    (path,) = (folder / "reports").glob("02_0001*")
+    for content in (b"[]", b"{", b"{}", path.read_bytes().replace(b"2.1", b"2.2")):
+        path.write_bytes(content)
+        with pytest.raises(NoResults, match=f"there is no summary: {path} is not"):
+            go_on(folder, found[:1])
+    assert go_on(folder, found) == ([found[1].file], [found[0].file])
 
 
 def test_results_are_not_mixed_up(tmp_path):

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.grading import hand_in, zips
+from course_lib.grading.grader import Limits, grade
 from course_lib.grading.hand_in import find
 from course_lib.grading.layouts import whose
 from course_lib.grading.notebook import MAX_BYTES, MAX_CODE, Unreadable, parse
+from course_lib.grading.reports.schema import mistake
 
 NOTEBOOK = {
     "cells": [
@@ -429,6 +431,16 @@ def parsed(content):
     for cell in ("softmax", "soft_lookup"):
         notebook.cell_defining(cell)
     return notebook
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 2**32))
+def test_a_mutated_notebook_always_gets_its_report(tmp_path_factory, seed):
+    path = tmp_path_factory.mktemp("mutated") / "02.ipynb"
+    path.write_bytes(mutate(CONTENT, random.Random(seed)))
+    report, trouble = grade(path, seed, Limits(cell=5, call=5, notebook=10))
+    assert mistake(report, "report") is None and report["trouble"] == (trouble or "")
+    assert report["points"] <= 2
 
 
 JSON = st.recursive(

@@ -7,13 +7,14 @@ and lets nobody in who has not its keys.
 """
 
 import logging
+import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 
 import dask
 import numpy as np
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 
 from course_lib.grading import workers
 from course_lib.grading.grader import grader_version
@@ -47,7 +48,8 @@ def connected(address, count):
     """
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS))
-        if address == LOCAL:
+        is_ours = address == LOCAL
+        if is_ours:
             address = stack.enter_context(_local_cluster(count))
         else:
             _be_quiet()
@@ -57,10 +59,19 @@ def connected(address, count):
             reason = str(error).partition("\n")[0]
             raise NoLanes(f"no scheduler answers at {address}: {reason}") from None
         stack.enter_context(client)
+        if is_ours:
+            client.register_plugin(_CtrlCIsNotTheirs())
         with ClusterLanes(client) as lanes:
             lanes.check_versions()
             yield lanes
         client.run(workers.close_spare)
+
+
+class _CtrlCIsNotTheirs(WorkerPlugin):
+    """A terminal sends it to all processes; who started the cluster ends it."""
+
+    def setup(self, worker):
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def _be_quiet():

@@ -124,7 +124,7 @@ def _grade_into(folder, resume, hand_ins, where, seeds, allow_unsandboxed):
             with Tally(len(hand_ins)) as tally, where() as lanes:
                 grade_into(there, hand_ins, lanes, options, told)
         finally:
-            there.summarise()
+            there.summarise(options.seed)
     for trouble in troubles:
         click.echo(f"Error: {trouble}.", err=True)
     click.echo(f"{tally}. The reports are in {folder}.")

@@ -21,7 +21,7 @@ class Tally:
         console = console or Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.completed} of {task.total} graded"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[unreadable]} unreadable"),
             _Rate(),
             console=console,
@@ -65,4 +65,4 @@ class _Rate(ProgressColumn):
         if not task.speed:
             return Text("")
         left = timedelta(seconds=int(task.time_remaining or 0))
-        return Text(f"{60 * task.speed:.0f} a minute, {left} left")
+        return Text(f"{60 * task.speed:.0f} a minute, {left} left", no_wrap=True)

@@ -147,16 +147,17 @@ class Results:
         """What is there as the report of a hand-in (or files.NotAReport)."""
         return files.read_json(self._path(hand_in.file))
 
-    def summarise(self):
+    def summarise(self, seed):
         """Write the summary of all reports that are there, if there is one.
 
         Raises:
-            NoResults
+            NoResults, if one of them is not the grader's own
         """
-        if not any(self.paths()):
+        paths = sorted(self.paths())
+        if not paths:
             return
         try:
-            summary = summarise(files.read_reports([self._folder]))
+            summary = summarise(_signed(path, seed) for path in paths)
         except files.NotAReport as problem:
             raise NoResults(f"there is no summary: {problem}") from None
         self._write(self._folder / files.SUMMARY, summary)
@@ -170,6 +171,14 @@ class Results:
         digest = hashlib.sha256(file.encode()).hexdigest()[:24]
         name = f"{slug[-MAX_SLUG:]}-{digest}.json".lstrip("-")
         return self._folder / files.REPORTS / name
+
+
+def _signed(path, seed):
+    """A report that the grader wrote and nobody changed (or files.NotAReport)."""
+    report = files.read_json(path)
+    if not isinstance(report, dict) or not signing.is_signed(report, seed):
+        raise files.NotAReport(f"{path} is not what the grader wrote: remove it")
+    return report
 
 
 def secret_seed(path):
