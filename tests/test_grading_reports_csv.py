@@ -14,7 +14,7 @@ from course_lib.cli import main
 from course_lib.grading.reports.cells import defused, to_csv
 from course_lib.grading.reports.gradebooks import canvas, moodle, plain
 from course_lib.grading.reports.roster import NotARoster, Roster, read_roster
-from course_lib.grading.reports.students import by_student
+from course_lib.grading.reports.students import by_student, listing
 
 
 def table(rows):
@@ -107,7 +107,15 @@ def test_two_notebooks_of_a_student_make_one_score_of_the_better_answers():
     assert made.total == first.points
     notes = list(made.notes())
     assert len(notes) == 2 and "1 of 2 students" in notes[0]
-    assert "A has more than one notebook with 2.1, 2.2" in notes[1]
+    assert notes[1].endswith("the better answers count: A.")
+    nothing = report(points=0, possible=0, questions=[], student="N", student_id="3")
+    (note,) = by_student([nothing]).notes()
+    assert note == "No question could be graded, so 0 points: N (3)."
+
+
+def test_a_sentence_names_the_first_students_and_counts_the_rest():
+    made = by_student(report(student=str(number)) for number in range(22)).students
+    assert listing(made[:2]) == "0, 1" and listing(made).endswith(", 19 and 2 more")
 
 
 GRADEBOOK = """\
@@ -146,7 +154,7 @@ def test_canvas_keeps_rows_and_order_and_fills_in_one_assignment(tmp_path):
     assert head[0][5:] == ["Chapter 2 (12)"]
     assert head[1] == ["    Points Possible", "", "", "", "", "16"]
     assert len(notes) == 2  # another name, and other points than Canvas has
-    assert "Ana (101) is Doe, Ana in the gradebook, by the id." in notes
+    assert "Found by the id, under another name: Ana (101)." in notes
     assert "has 16 points in Canvas, but 2 are possible" in notes[1]
 
 
@@ -170,17 +178,17 @@ def test_canvas_finds_a_student_by_id_login_or_name(tmp_path, who, id):
     scores, _, notes = canvas_scores(tmp_path, [full(**who)])
     changed = {key for key in scores if scores[key] != before[key]}
     assert changed == ({id} if id else set())
-    says = [note for note in notes if "is not in the gradebook" in note]
-    assert len(says) == (id is None)
-    if who["student"] == "Cy Poe":
-        assert "more than one row fits" in says[0]
+    says = [note for note in notes if not note.startswith(("Found by", '"Chapter'))]
+    doubtful = who["student"] == "Cy Poe"
+    start = "Left out, for more than one" if doubtful else "Not in the gradebook: "
+    assert [note.startswith(start) for note in says] == ([] if id else [True])
 
 
 def test_one_row_is_never_filled_twice(tmp_path):
     made = [full(student="Ana Doe"), full(student="doeana", student_id="101")]
     scores, _, notes = canvas_scores(tmp_path, made)
     assert scores["101"] == 2
-    assert any("doeana (101) is not in the gradebook" in note for note in notes)
+    assert "Left out, for more than one row or student fits: doeana (101)." in notes
 
 
 def test_canvas_makes_a_new_assignment_where_the_gradebook_has_none(tmp_path):
@@ -226,7 +234,7 @@ def test_moodle_fills_in_grades_and_leaves_feedback_alone(tmp_path):
     ]  # fmt: skip
     assert [each[4] for each in rows[1:]] == [2, "1.50"]
     assert rows[2][-1] == "Monday, 3 March"
-    assert "Zoe (9) is not in the gradebook: no row fits." in notes
+    assert "Not in the gradebook: Zoe (9)." in notes
 
 
 @pytest.mark.parametrize("student", ["Ana Doe", "ana@x.edu", "ana  doe"])
@@ -247,7 +255,7 @@ def test_moodle_is_told_apart_from_another_maximum(tmp_path):
 def test_moodle_without_a_worksheet_needs_ids():
     rows, notes = moodle([full(student="A", student_id="501"), full(student="B")])
     assert [each[0] for each in rows] == ["Identifier", "Participant 501", ""]
-    assert len(notes) == 1 and notes[0].startswith("B has no Moodle id")
+    assert len(notes) == 1 and notes[0].endswith("--roster: B.")
 
 
 def test_a_roster_may_have_short_long_and_empty_rows(tmp_path):
@@ -296,7 +304,7 @@ def test_command_says_what_does_not_fit(tmp_path):
         path, "--for", "canvas", "--roster", gradebook(tmp_path)
     )
     assert code == 0 and "Doe, Ana" in printed and "\x1b" not in printed + errors
-    assert "Note:" in errors and "is not in the gradebook: no row fits." in errors
+    assert "Note: Not in the gradebook: " in errors
 
 
 def test_command_is_kind_about_mistakes(tmp_path):

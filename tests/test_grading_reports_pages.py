@@ -72,10 +72,10 @@ def site(tmp_path_factory):
 
 
 def test_every_report_has_a_page_and_the_overview_leads_to_it(site):
-    pages = {path.name for path in (site / "feedback").iterdir()}
+    pages = {path.name for path in (site / "students").iterdir()}
     assert pages == {page_name(each) for each in classroom()}
     links = _Read((site / "overview.html").read_text()).links
-    assert sorted(links) == sorted(f"feedback/{page}" for page in pages)
+    assert sorted(links) == sorted(f"students/{page}" for page in pages)
 
 
 def test_the_name_of_a_page_is_safe_and_needs_the_seed_or_the_report():
@@ -89,7 +89,7 @@ def test_the_name_of_a_page_is_safe_and_needs_the_seed_or_the_report():
 
 
 def test_no_text_of_a_student_becomes_markup(site):
-    for path in [site / "overview.html", *(site / "feedback").iterdir()]:
+    for path in [site / "overview.html", *(site / "students").iterdir()]:
         read = _Read(path.read_text())
         assert read.tags <= TAGS and read.attributes <= ATTRIBUTES, path
 
@@ -192,7 +192,7 @@ def paths(site):
     """The overview, a page without a score of record, one of a hostile student."""
     made = [report(student="Unsafe", sandbox="plain", of_record=False)]
     made += list(hostile_class())[:1]
-    return ["overview.html", *(f"feedback/{page_name(each)}" for each in made)]
+    return ["overview.html", *(f"students/{page_name(each)}" for each in made)]
 
 
 def test_pages_ask_for_nothing_and_run_nothing(site, browser):

@@ -116,7 +116,7 @@ def to_csv(reports, platform, roster, assignment, output):
 def html(reports, output):
     """Pages: feedback for each student, and overview.html of the class.
 
-    The address of a student's page cannot be guessed: the folder feedback may be
+    The address of a student's page cannot be guessed: the folder students may be
     published without the overview, if your server lists no folders.
     """
     from course_lib.grading.reports.files import read_reports

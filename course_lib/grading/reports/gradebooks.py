@@ -6,7 +6,7 @@ Each function gives the rows of a CSV file and sentences on what does not fit.
 import re
 
 from course_lib.grading.reports.roster import match
-from course_lib.grading.reports.students import by_student
+from course_lib.grading.reports.students import by_student, listing
 from course_lib.grading.reports.summary import question_order
 
 # Canvas: its guide "How do I import grades in the Gradebook?", and what its importer
@@ -145,15 +145,16 @@ def moodle(reports, roster=None):
     notes = [*graded.notes()]
     if roster is None:
         rows = [[IDENTIFIER, "Full name", GRADE, "Maximum Grade", GRADED]]
+        unknown = [s for s in graded.students if not s.id.isdecimal()]
         for student in graded.students:
-            known = student.id.isdigit()
+            known = student.id.isdecimal()
             identifier = f"{PARTICIPANT}{student.id}" if known else ""
             rows.append([identifier, student.name, student.points, graded.total, ""])
-            if not known:
-                notes.append(
-                    f"{student.name} has no Moodle id, so Moodle will skip the row: "
-                    "give the worksheet that Moodle made with --roster."
-                )
+        if unknown:
+            notes.append(
+                "Without an id Moodle skips a row, so give the worksheet that Moodle "
+                f"made with --roster: {listing(unknown)}."
+            )
         return rows, notes
     columns = [name for name in roster.header if name in MOODLE_KEPT]
     people = [

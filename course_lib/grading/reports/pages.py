@@ -17,7 +17,7 @@ from course_lib.grading.reports.files import write_whole
 from course_lib.grading.reports.summary import NO_QUESTIONS, WORDS, summarise
 from course_lib.plotting import palette
 
-OVERVIEW, FEEDBACK = "overview.html", "feedback"
+OVERVIEW, STUDENTS = "overview.html", "students"
 MARKS = dict.fromkeys(WORDS, "✗") | {"passed": "✓", "unanswered": "–"}
 POLICIES = {
     "broken": "This question asks you to write it yourself.",
@@ -42,7 +42,7 @@ def feedback_page(report):
 
 
 def write_site(reports, folder):
-    """Write all pages: `overview.html`, and below `feedback` one for each report.
+    """Write all pages: `overview.html`, and below `students` one for each report.
 
     Args:
         reports: iterable of reports, each looked at once
@@ -59,12 +59,12 @@ def write_site(reports, folder):
     def written():
         for report in reports:
             page = page_name(report)
-            write_whole(folder / FEEDBACK / page, feedback_page(report))
+            write_whole(folder / STUDENTS / page, feedback_page(report))
             shown = ("student", "file", "points", "possible", "of_record")
             entries.append({key: report[key] for key in shown} | {"page": page})
             yield report
 
-    (folder / FEEDBACK).mkdir(parents=True, exist_ok=True)
+    (folder / STUDENTS).mkdir(parents=True, exist_ok=True)
     summary = summarise(written())
     overview = _template(OVERVIEW).render(summary=summary, entries=entries)
     write_whole(folder / OVERVIEW, overview)

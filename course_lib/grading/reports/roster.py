@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from course_lib.grading.reports.students import listing
+
 
 class NotARoster(ValueError):
     """The file is no such gradebook; the message is one sentence without its stop."""
@@ -75,21 +77,24 @@ def match(students, rows, id_columns, names_of):
     """
     by_id = _index(rows, lambda row: [row.get(name, "") for name in id_columns], _id)
     by_name = _index(rows, names_of, _name)
-    matched, notes = {}, []
+    matched, missing, doubtful, renamed = {}, [], [], []
     for student in students:
         named = by_name.get(_name(student.name), set())
         places = by_id.get(_id(student.id)) or by_id.get(_id(student.name)) or named
         free = places - matched.keys()
         if len(places) != 1 or not free:
-            why = "more than one row fits" if places else "no row fits"
-            notes.append(f"{_called(student)} is not in the gradebook: {why}.")
+            (doubtful if places else missing).append(student)
             continue
         (place,) = free
         matched[place] = student
         if place not in named and _id(student.id) in by_id:
-            other = names_of(rows[place])[0]
-            notes.append(f"{_called(student)} is {other} in the gradebook, by the id.")
-    return matched, notes
+            renamed.append(student)
+    notes = {
+        "Not in the gradebook": missing,
+        "Left out, for more than one row or student fits": doubtful,
+        "Found by the id, under another name": renamed,
+    }
+    return matched, [f"{says}: {listing(who)}." for says, who in notes.items() if who]
 
 
 def _index(rows, texts_of, key):
@@ -99,10 +104,6 @@ def _index(rows, texts_of, key):
         for found in set(map(key, texts_of(row))) - {""}:
             index.setdefault(found, set()).add(number)
     return index
-
-
-def _called(student):
-    return f"{student.name} ({student.id})" if student.id else student.name
 
 
 def _id(text):

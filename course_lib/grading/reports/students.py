@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from course_lib.grading.reports.summary import question_order
 
+MOST_NAMED = 20  # students that one sentence names
+
 
 @dataclass
 class Student:
@@ -62,15 +64,20 @@ class Class:
                 f"{unrecorded} of {len(self.students)} students have a score that is "
                 "not of record: it was made without a sandbox."
             )
-        for student in self.students:
-            if not student.questions:
-                yield f"{student.name} has 0 points: no question could be graded."
-            if student.repeated:
-                ids = ", ".join(sorted(student.repeated, key=question_order))
-                yield (
-                    f"{student.name} has more than one notebook with {ids}: the better "
-                    "answer to each counts."
-                )
+        if empty := [s for s in self.students if not s.questions]:
+            yield f"No question could be graded, so 0 points: {listing(empty)}."
+        if several := [s for s in self.students if s.repeated]:
+            yield (
+                "More than one notebook with the same questions, of which the better "
+                f"answers count: {listing(several)}."
+            )
+
+
+def listing(students):
+    """Students by name and id, the first ones, and how many more."""
+    named = [f"{s.name} ({s.id})" if s.id else s.name for s in students]
+    more = len(named) - MOST_NAMED
+    return ", ".join(named[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def by_student(reports):
