@@ -85,10 +85,14 @@ def grade(
         raise click.UsageError("--resume needs --results.")
     if seed is not None and seed_file:
         raise click.UsageError("--seed and --seed-file exclude each other.")
+    from course_lib.grading import workers
     from course_lib.grading.hand_in import find
     from course_lib.grading.lanes import lanes_for
+    from course_lib.grading.process import Limits
 
     hand_ins = find(files)
+    if len(hand_ins) == 1 and not scheduler:  # it is graded in this process
+        workers.begin(Limits())
     where = partial(lanes_for, len(hand_ins), jobs, scheduler)
     with _in_one_sentence(folder):
         if folder:

@@ -30,14 +30,14 @@ class Trial:
     trouble: str = ""
 
 
-def try_out(candidate, limits):
-    """Start a worker in a sandbox and see whether it is confined.
+def try_out(candidate, limits, worker=None):
+    """Start a worker in a sandbox, unless one is given, and see whether it is confined.
 
     Returns:
         Trial, and the worker, ready, if it works, else None.
     """
     try:
-        worker = Worker(candidate, limits)
+        worker = worker or Worker(candidate, limits)
         seen = worker.ready(sandbox.hidden_places())
     except NoWorker as problem:
         return Trial(candidate, False, trouble=f"{problem}."), None
@@ -58,6 +58,14 @@ def _leak(seen):
     return ""
 
 
+def begin(limits):
+    """Start the worker that `choose` will try first, while the program is loading."""
+    try:
+        start_spare(sandbox.candidates()[0], limits)
+    except NoWorker:
+        pass  # `choose` will meet it again, and try another
+
+
 def choose(limits):
     """The best sandbox of this machine, found by trying once.
 
@@ -66,9 +74,13 @@ def choose(limits):
     """
     global _chosen, _spare
     if _chosen is None:
+        begun = None
+        if _spare and _spare.sandbox == sandbox.candidates()[0]:
+            begun, _spare = _spare, None
         close_spare()
         for candidate in sandbox.candidates():
-            trial, _spare = try_out(candidate, limits)
+            trial, _spare = try_out(candidate, limits, begun)
+            begun = None
             if trial.works:
                 _chosen = candidate
                 break
