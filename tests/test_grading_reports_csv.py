@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from grading_reports import HOSTILE, hostile_class, report, row
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.cli import main
@@ -35,6 +35,7 @@ def test_numbers_stay_numbers(number):
     assert defused(number) == str(number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text(), min_size=1, max_size=3), min_size=1, max_size=5))
 def test_any_text_comes_back_in_its_own_cell_on_one_line_and_harmless(rows):
     back = table(rows)
@@ -271,7 +272,9 @@ def test_a_roster_may_have_short_long_and_empty_rows(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00" * 9])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00" * 9, b"ID\n" + b"x" * 2**18]
+)
 def test_what_is_no_roster_gets_a_sentence(tmp_path, content):
     path = tmp_path / "roster.csv"
     path.write_bytes(content)
@@ -305,6 +308,12 @@ def test_command_says_what_does_not_fit(tmp_path):
     )
     assert code == 0 and "Doe, Ana" in printed and "\x1b" not in printed + errors
     assert "Note: Not in the gradebook: " in errors
+
+
+def test_command_makes_a_worksheet_for_moodle(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(full(student="A", student_id="501")))
+    code, printed, errors = command(tmp_path / "a.json", "--for", "moodle")
+    assert code == 0 and "Participant 501,A,2,2," in printed and errors == ""
 
 
 def test_command_is_kind_about_mistakes(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from grading_reports import HOSTILE, hostile_class, report, row
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -50,6 +50,7 @@ def words(text):
     return " ".join(text.split())
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_shown_as_it_is_on_one_line_of_a_table(text):
     shown = in_markdown(text)
@@ -71,6 +72,7 @@ def test_hostile_texts_are_only_text(text):
     assert said in words(_Read(alone).text)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("<>&*_[]()`|ab{}%\\\n"), max_size=12))
 def test_prose_has_code_in_backquotes_and_nothing_else(text):
     read = _Read(f"z{prose(text)}z")

@@ -21,6 +21,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.cli import main
 from course_lib.grading.questions import all_questions
+from course_lib.grading.reports import in_gradescope
 from course_lib.grading.reports.autograder import autograder_zip, requirements
 from course_lib.grading.reports.gradescope import VISIBILITY, results
 from course_lib.grading.reports.schema import mistake
@@ -204,10 +205,19 @@ def container(tmp_path, archive):
         content.extractall(tmp_path / "source")
     (tmp_path / "submission_metadata.json").write_text(json.dumps(WHO))
 
-    def run(fails=False, path=os.environ["PATH"], **notebooks):
+    def submit(**notebooks):
         for name, cells in notebooks.items():
-            notebook = new_notebook(cells=list(map(new_code_cell, cells)))
-            nbformat.write(notebook, tmp_path / "submission" / f"{name}.ipynb")
+            path = tmp_path / "submission" / f"{name}.ipynb"
+            path.parent.mkdir(exist_ok=True)
+            if cells is None:  # more than anybody reads
+                with open(path, "wb") as file:
+                    file.truncate(2**30)
+            else:
+                made = new_notebook(cells=list(map(new_code_cell, cells)))
+                nbformat.write(made, path)
+
+    def run(fails=False, path=os.environ["PATH"], **notebooks):
+        submit(**notebooks)
         settings = {"AUTOGRADER_ROOT": tmp_path, "AUTOGRADER_PYTHON": sys.executable}
         bash = shutil.which("bash")
         done = subprocess.run(
@@ -219,7 +229,7 @@ def container(tmp_path, archive):
         assert (done.returncode != 0) == fails, done.stderr
         return json.loads((tmp_path / "results" / "results.json").read_text())
 
-    run.root = tmp_path
+    run.root, run.submit = tmp_path, submit
     return run
 
 
@@ -288,14 +298,21 @@ def test_an_instructor_may_let_such_scores_count(container):
         ({}, 0, "there is no notebook (.ipynb) in this submission."),
         ({"a": [SOFTMAX], "b": [SOFTMAX]}, 0, "there are 2 notebooks (a.ipynb, b.ipy"),
         ({"02_x": [SOFTMAX], "b": []}, 2, "Graded: 02_x.ipynb"),
+        ({"deep/02_x": [SOFTMAX]}, 2, "Graded: deep/02_x.ipynb"),
+        ({"02_x": None}, 0, "02_x.ipynb is larger than 50 MB."),
     ],
-    ids=["none", "two", "two, one named"],
+    ids=["none", "two", "two, one named", "in a folder", "unreadable"],
 )
-def test_which_notebook_counts(container, notebooks, score, says):
-    made = container(**notebooks)
+def test_which_notebook_counts(container, monkeypatch, notebooks, score, says):
+    container.submit(**notebooks)
+    (container.root / "submission_metadata.json").unlink()
+    monkeypatch.setenv("AUTOGRADER_ROOT", str(container.root))
+    in_gradescope.main()
+    made = json.loads((container.root / "results" / "results.json").read_text())
     assert_documented(made)
     assert made["score"] == score and says in made["output"]
     assert len(made["tests"]) == len(all_questions(2))
+    assert made["extra_data"]["report"]["student"] == ""
 
 
 def test_if_the_grader_fails_the_results_say_so(container):

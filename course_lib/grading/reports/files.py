@@ -35,7 +35,7 @@ def report_files(paths):
         NotAReport, if a path is missing or a folder has no report.
     """
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):  # unlike Path.is_dir, it never raises
             yield path
             continue
         folder = path / REPORTS if (path / REPORTS).is_dir() else path

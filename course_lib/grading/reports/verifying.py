@@ -1,5 +1,6 @@
 """Is a report the one that the grader wrote?"""
 
+import os
 from pathlib import Path
 
 from course_lib.grading.reports.files import (
@@ -60,7 +61,7 @@ def what_is_wrong(report, seed):
 
 def _own_seed(path):
     """The seed of the results folder that a path is, or lies in."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise NotAReport(f"there is no file {path}")
     places = [path, *path.absolute().parents[:2]]
     for folder in places:
