@@ -198,15 +198,15 @@ def test_links_pipes_and_missing_files_get_a_sentence_and_are_never_followed(tmp
 
 
 def test_a_link_put_in_place_of_a_file_that_was_found_is_not_followed(tmp_path):
-    secret = put(tmp_path / "secret", b"secret")
+    secret = tmp_path / "secret"
     for path in (
         put(tmp_path / "anna.ipynb"),
         pack(tmp_path / "ben.zip", ("02.ipynb", b"ben")),
     ):
         (one,) = find([path])
-        path.unlink()
+        path.rename(secret)
         path.symlink_to(secret)
-        assert isinstance(outcome(one), str)
+        assert "link" in outcome(one)
 
 
 def test_folders_that_cannot_be_read_or_are_empty_get_a_sentence(tmp_path, monkeypatch):
@@ -489,5 +489,5 @@ def test_a_cell_of_one_repeated_piece_takes_no_longer_than_another(cell):
     # Quadratic time would be many minutes: the test would not end.
     assert notebook.cell_defining("soft_lookup") is None
     document["cells"].append({"cell_type": "code", "source": " " * len(cell) * 9})
-    with pytest.raises(Unreadable, match="more than 128 kB of code"):
+    with pytest.raises(Unreadable, match="more than 64 kB of code"):
         parse("02.ipynb", json.dumps(document).encode())

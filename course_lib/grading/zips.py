@@ -162,8 +162,6 @@ def _trouble(info, times):
         return "is encrypted in its zip: pack it anew, without a password"
     if info.compress_type not in METHODS:
         return "is packed in a way that is not read here: pack it anew as a plain zip"
-    if info.file_size > MAX_BYTES:
-        return f"is larger than {MAX_BYTES // 2**20} MB"
     return None
 
 
