@@ -91,6 +91,10 @@ def test_another_grader_on_a_worker_is_refused(tmp_path, scheduler, monkeypatch)
             graded(found, lanes)
 
 
+def test_the_seed_is_not_among_what_dask_logs():
+    assert str(SEED) not in f"{OPTIONS!r} {OPTIONS}"
+
+
 def test_a_cluster_of_its_own_is_closed_to_others_and_leaves_nothing(tmp_path):
     found = hand_ins(tmp_path / "class", [b"%d" % i for i in range(6)])
     before = processes_below(os.getpid())

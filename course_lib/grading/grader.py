@@ -18,7 +18,7 @@ import hashlib
 import re
 import secrets
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -55,7 +55,7 @@ class Options:
         allow_unsandboxed: let scores count where there is no sandbox
     """
 
-    seed: int
+    seed: int = field(repr=False)  # Dask logs what fails, with its arguments
     limits: Limits = DEFAULT_LIMITS
     allow_unsandboxed: bool = False
 
