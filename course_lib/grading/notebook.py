@@ -12,7 +12,7 @@ MAX_BYTES = 50 * 2**20
 # A few bytes of text can be a large object, and a long time's work: what is no notebook
 # of a student is not unpacked.
 MAX_PARTS = 10**6  # values, lists and objects, and commas in texts
-MAX_CODE = 2**17  # characters of code; pictures and tables are in the outputs
+MAX_CODE = 2**16  # characters of code; pictures and tables are in the outputs
 
 
 class Unreadable(ValueError):

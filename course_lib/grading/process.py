@@ -199,7 +199,10 @@ class Worker:
 
         The parent was waiting for it. Who kills the parent first leaves a zombie.
         """
-        signal.pidfd_send_signal(self._init, signal.SIGKILL)
+        try:
+            signal.pidfd_send_signal(self._init, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended already
         os.close(self._init)
         self._init = None
         try:
