@@ -165,6 +165,12 @@ def find_browser():
         say("no browser is to be had here: the tests that look at pages will say so")
 
 
+def find_sandbox():
+    """Find the grader's tests a sandbox: the one on PATH, else Debian's."""
+    if not shutil.which("bwrap") and not apt_get("bubblewrap"):
+        say("no bubblewrap is to be had here: the tests of the sandbox will say so")
+
+
 def main(arguments):
     """Set up for one target; gives the exit code."""
     if len(arguments) != 1 or arguments[0] not in EXTRAS:
@@ -178,6 +184,7 @@ def main(arguments):
             install(target)
             if target == "test":
                 find_browser()
+                find_sandbox()
             stamp(target).write_text(wanted(target))
         if target == "test":  # `make serve` fetches them when it builds
             vendor()

@@ -84,7 +84,8 @@ def _advice(trials, best):
     if "bubblewrap" not in works:
         return (
             "This looks like a container that forbids namespaces: start it with "
-            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+            "--security-opt systempaths=unconfined"
         )
     return (
         "Limit memory as a whole, with control groups: "
