@@ -256,7 +256,7 @@ def softmax(scores):
     return helper(scores, lib=torch)
 #: argument of a callback
 def softmax(scores):
-    return next(map(lambda lib: lib.softmax(scores, -1), [torch]))
+    return next(map(lambda lib: lib.nn.Softmax(-1)(scores), [torch]))
 #: generator
 def libraries():
     yield torch
@@ -269,6 +269,14 @@ class Weights:
     def __call__(self, scores):
         return self.lib.softmax(scores, -1)
 softmax = Weights()
+#: class that needs it when it is made
+class Table:
+    weights = list(torch.softmax(torch.ones(3), -1))
+def softmax(scores):
+    return Table.weights
+#: handed through something unknown
+def softmax(scores):
+    return scores.through(torch).nn.Softmax(-1)(scores)
 #: inherited from the library
 class Mine(torch.nn.Softmax):
     pass
@@ -421,9 +429,9 @@ def softmax(scores):
 #: name bound step by step
 def softmax(scores):
     lib = torch
-    for _ in range(2):
-        lib = lib.masked
-    return lib.softmax(scores, -1)
+    while not hasattr(lib, "Softmax"):
+        lib = lib.nn
+    return lib.Softmax(-1)(scores)
 #: annotated
 f: object = torch.softmax
 def softmax(scores) -> object:
@@ -607,6 +615,14 @@ def softmax(scores):
     for name, step in steps.items():
         exp = exp / step(exp)
     return exp
+#: attributes of arrays are set
+def softmax(scores):
+    exp = np.exp(scores.astype(np.float64))
+    flat = scores.astype(np.float32)
+    flat.shape = -1
+    exp.flags.writeable = flat.flags.writeable = False
+    setattr(flat, "shape", exp.shape)
+    return getattr(flat, "T" + str(flat.ndim)[1:])
 #: getattr on own objects and on arrays
 class Settings:
     axis_rows, axis_columns = 0, 1
@@ -654,6 +670,21 @@ def softmax(scores):
     return scores
 def run(code):
     exec(code)
+#: star imports of other names
+def softmax(scores):
+    return np.exp(scores)
+# %%
+from math import *
+from torch.nn.functional import *
+from course_lib.in_numpy.masks import *
+def softmax(scores):
+    return exp(scores)
+from scipy.linalg import *
+#: own attribute of an object that is not known
+def softmax(scores):
+    box = scores.view(np.ndarray)
+    box.softmax = np.exp
+    return box.softmax(scores)
 #: deleted
 softmax = torch.softmax
 del softmax
@@ -871,6 +902,13 @@ def softmax(scores):
 # %%
 while np.random.rand() < 0.5:
     softmax = torch.softmax
+#: loop that comes round again
+h = np.exp
+for _ in range(3):
+    f = h
+    h = torch.softmax
+def softmax(scores):
+    return f(scores)
 #: fallback for a missing library
 try:
     from scipy.special import softmax as weights

@@ -171,11 +171,15 @@ class Reach(Arguments):
     def _attribute(self, node, place):
         base = self.values(node.value, place)
         if not isinstance(node.ctx, ast.Load):
-            if any(isinstance(v, str) and not libraries.is_value(v) for v in base):
-                self._unclear(CHANGES, node, place)
+            self._changed(base, node, place)
             return
         self._read(node.attr, base, node, place)
         self._use(self.values(node, place), node, place)
+
+    def _changed(self, base, node, place):
+        """An attribute is set: of a library, or of an own object that may hold some?"""
+        if base and not any(map(_is_object, base)):
+            self._unclear(CHANGES, node, place)
 
     def _read(self, name, base, node, place):
         """An attribute is read: is it a method, ours or a forbidden one?"""
@@ -199,9 +203,7 @@ class Reach(Arguments):
             if value in BY_NAME:
                 self._by_name(value, call, place)
             elif value in CHANGERS and call.args:
-                base = self.values(call.args[0], place)
-                if any(isinstance(v, str) and not libraries.is_value(v) for v in base):
-                    self._unclear(CHANGES, call, place)
+                self._changed(self.values(call.args[0], place), call, place)
             elif isinstance(value, (Scope, Instance)):
                 self.give(value, call, place)
         if all(isinstance(value, str) for value in functions):
@@ -232,9 +234,13 @@ class Reach(Arguments):
         self._use(self.values(call, place), call, place)
 
 
+def _is_object(value):
+    return not isinstance(value, str) or libraries.is_value(value)
+
+
 def _is_own(value):
     """Is it surely no library, nor what only a library's name could tell apart?"""
-    return not isinstance(value, str) or value in ("builtins()", "numpy()")
+    return not isinstance(value, str) or value.startswith(("builtins()", "numpy()"))
 
 
 def _dunder(name):

@@ -162,7 +162,9 @@ class Values(Lookup):
         """What a call may give back."""
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         functions = self.values(call.func, place)
-        found = set() if functions else self.union(given, place)
+        found = set()
+        if not functions:  # something unknown may give back what it is given
+            found.update(map(_as_value, self.union(given, place)))
         for value in functions:
             if value == "builtins.getattr" and len(call.args) > 1:
                 base = self.values(call.args[0], place)
@@ -208,6 +210,14 @@ def _rank(value):
     if isinstance(value, str):
         return 0, value
     return 1, value.scope.number if isinstance(value, Instance) else value.number
+
+
+def _as_value(value):
+    """A library itself becomes one of its values: it may be something else by now."""
+    if not isinstance(value, str) or libraries.is_value(value):
+        return value
+    first, dot, rest = value.partition(".")
+    return f"{first}(){dot}{rest}"
 
 
 def _first(path):
