@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 MOUNTED = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
 # Files of a group: what to write into them is a number of bytes or of processes.
 MEMORY = {2: ["memory.max"], 1: ["memory.limit_in_bytes"]}
 PROCESSES = {2: ["pids.max"], 1: ["pids.max"]}
@@ -97,7 +98,7 @@ def make(memory, processes):
 def _places():
     """Where a group might be made: (version, folder for memory, for processes)."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = OWN.read_text().splitlines()
     except OSError:
         return
     own = {}

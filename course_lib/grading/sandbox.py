@@ -63,7 +63,9 @@ def packages():
 
 def hidden_places():
     """Folders that no worker may see: questions and answers, tests, solutions."""
-    return [str(HERE), str(LIBRARY.parent / "tests"), str(LIBRARY.parent / "solutions")]
+    own = LIBRARY.parent
+    beside = () if str(own) in packages() else ("tests", "solutions")  # if a checkout
+    return [str(HERE), *(str(own / name) for name in beside)]
 
 
 def view():

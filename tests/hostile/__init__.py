@@ -68,13 +68,17 @@ class Case:
         """The bytes of the notebook, with values in the places that have their name."""
         if self.content is not None:
             return self.content
-        cells = list(self.cells)
+        cells = self.filled(**values)
         if not self.whole:
             cells = [IMPORT, WEIGHTS, *cells, LOOKUP]
-        text = json.dumps({"cells": list(map(code_cell, cells))})
+        return json.dumps({"cells": list(map(code_cell, cells))}).encode()
+
+    def filled(self, **values):
+        """Its cells, with values in the places that have their name."""
+        cells = self.cells
         for name, value in values.items():
-            text = text.replace(f"@{name}@", json.dumps(str(value))[1:-1])
-        return text.encode()
+            cells = [cell.replace(f"@{name}@", str(value)) for cell in cells]
+        return cells
 
 
 def code_cell(source, **more):

@@ -43,7 +43,9 @@ class Doors(ExitStack):
         found = []
         for own in self._streams:
             try:
-                found.append(own.accept()[1])
+                visitor, address = own.accept()
+                visitor.close()
+                found.append(address)
             except BlockingIOError:
                 pass
         try:

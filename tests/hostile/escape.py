@@ -131,7 +131,7 @@ for path in glob.glob('/proc/*/environ'):
     "for other processes": """
 import os
 pids = sorted(int(name) for name in os.listdir('/proc') if name.isdigit())
-loot = [pid for pid in pids if pid > 60]
+loot = pids[3:]
 for pid in pids:
     with open(f'/proc/{pid}/cmdline') as file:
         words = file.read()
@@ -258,3 +258,14 @@ CASES = [
     *(Case(f"a look {name}", (code + TELL,)) for name, code in LOOKS.items()),
     *(Case(f"a reach {name}", (code + TELL,)) for name, code in REACHES.items()),
 ]
+# What finds something where there is no sandbox, and harms nothing there.
+HARMLESS = {
+    f"a look {name}"
+    for name in (
+        "for tests, solutions and questions, by name",
+        "for other submissions",
+        "for other processes",
+        "into the memory of process 1 and of its parent",
+        "for a network",
+    )
+}
