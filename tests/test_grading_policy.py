@@ -1093,6 +1093,9 @@ ODD = {
     "deep functions": "".join(" " * n + f"def f{n}():\n" for n in range(98))
     + " " * 98
     + "pass",
+    "odd name of a module": "def softmax(s): return __import__('a\\n\\x07b').c",
+    "long name of a module": f"import course_lib.{'a' * 300}\n"
+    f"def softmax(s): return course_lib.{'a' * 300}, {'a' * 300}.b",
     "odd module": "def softmax(s): return __import__('course_lib.a b./c', x=1).y",
     "odd setattr": "setattr(x, 'a')\nsetattr()\ngetattr()\n().append(1)",
     "odd match": "match x:\n    case {**rest}:\n        pass\n    case [*a, b]: b",

@@ -56,6 +56,10 @@ def place(met, cells):
     """Where something was met, with the text of the line, short and printable."""
     lines = cells[met.cell].replace("\r\n", "\n").replace("\r", "\n").split("\n")
     text = lines[met.line - 1].strip() if 0 < met.line <= len(lines) else ""
-    text = "".join(c if c.isprintable() else " " for c in text[:200])
-    text = text if len(text) <= 80 else f"{text[:77]}..."
-    return f"Cell {met.cell + 1}, line {met.line}: `{text}`"
+    return f"Cell {met.cell + 1}, line {met.line}: `{short(text, 80)}`"
+
+
+def short(text, length):
+    """A text from a notebook, printable and no longer than `length`."""
+    text = text if len(text) <= length else f"{text[: length - 3]}..."
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import course_lib
+from course_lib.grading.policy.cells import short
 
 HOME = Path(course_lib.__file__).parent
 OURS = HOME.name
-MAX_PARTS = 12
+MAX_PARTS, MAX_NAME = 12, 100
 # Modules that libraries hold under their own names, `torch.sys`.
 INNER = frozenset(
     "builtins ctypes gc importlib inspect jax numpy os pickle scipy sklearn subprocess "
@@ -133,7 +134,7 @@ def concern(path):
         return None
     if parts[0] not in KNOWN:
         where = "a module" if parts[0] in sys.stdlib_module_names else "a library"
-        return f"uses `{parts[0][:40]}`, {where} that is not followed here"
+        return f"uses `{short(parts[0], 40)}`, {where} that is not followed here"
     if not set(parts[1:2]) <= set(HARMLESS_IN.get(parts[0], parts[1:2])):
         return NAMES
     prefixes = (".".join(parts[:n]) for n in range(2, len(parts) + 1))
@@ -168,7 +169,7 @@ def _followed(path):
 def _file(module):
     """Source of one of our modules, or None if there is no such module."""
     parts = module.split(".")[1:]
-    if not all(part.isidentifier() for part in parts):
+    if not all(part.isidentifier() and len(part) < MAX_NAME for part in parts):
         return None
     folder = HOME.joinpath(*parts)
     files = (folder / "__init__.py", folder.with_suffix(".py") if parts else folder)

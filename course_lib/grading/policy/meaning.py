@@ -10,7 +10,7 @@ from collections import defaultdict
 from itertools import count
 
 from course_lib.grading.policy.binding import NAMED, STORED, root
-from course_lib.grading.policy.cells import Unreadable, parse
+from course_lib.grading.policy.cells import Unreadable, parse, short
 from course_lib.grading.policy.scopes import Place, Scope, Scopes
 from course_lib.grading.policy.trees import SCOPES, parameters, walk
 
@@ -162,7 +162,9 @@ class Notebook(Scopes):
             self._changes[-1].setdefault(name, self._now.get(name, ()))
         self._now[name] = meanings = tuple(dict.fromkeys(meanings))
         if len(meanings) > MAX_MEANINGS:
-            raise Unreadable(f"cell {self._cell + 1} rebinds `{name[:40]}` too often")
+            raise Unreadable(
+                f"cell {self._cell + 1} rebinds `{short(name, 40)}` too often"
+            )
         moments, history = self._history.setdefault(name, ([], []))
         moments.append(moment)
         history.append(meanings)
