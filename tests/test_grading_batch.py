@@ -145,6 +145,16 @@ def test_a_dying_lane_costs_only_who_killed_it(tmp_path):
     assert reports == {}
 
 
+def test_a_death_that_the_pool_misses_does_not_stop_the_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "CHECK_SECONDS", 0.2)
+    missing = "concurrent.futures.process._ExecutorManagerThread.terminate_broken"
+    monkeypatch.setattr(missing, lambda self, cause: None)
+    once = b"once " + os.fsencode(tmp_path / "died")
+    found = hand_ins(tmp_path / "class", [b"1", b"wait 1", once, b"4", b"5", b"6"])
+    with Lanes(2) as lanes:
+        assert graded(found, lanes) == expected(found)
+
+
 def always_dying(hand_in, content, options, spare):
     os._exit(1)
 

@@ -2,7 +2,7 @@
 
 The one seam is a Lane, an executor with `.submit(function, *arguments)`: this process,
 processes of this machine, or workers of a cluster. Memory does not grow with the batch.
-A notebook whose lane died is tried once more, alone, and then reported.
+A notebook whose lane died is tried again, alone, and reported if that ends so too.
 """
 
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -16,6 +16,7 @@ from course_lib.grading.process import NoWorker
 PER_LANE = 2  # notebooks: one is graded, the next is there already
 MAX_WAITING = 2**28  # bytes of notebooks that are read and not graded yet
 CHECK_SECONDS = 5
+TRIES_ALONE = 2  # the first death before may have been another's
 
 
 def grade_all(work, lanes, options, grade=grade_content):
@@ -43,7 +44,7 @@ def grade_all(work, lanes, options, grade=grade_content):
     while waiting:
         yield from _ready(waiting, again, lanes)
     for hand_in in again:
-        yield _once_more(hand_in, lanes, options, grade)
+        yield _alone(hand_in, lanes, options, grade)
 
 
 def grade_into(results, hand_ins, lanes, options, told, grade=grade_content):
@@ -108,7 +109,7 @@ def _wait(futures, lanes):
     return [future for future in futures if future in done]
 
 
-def _once_more(hand_in, lanes, options, grade):
+def _alone(hand_in, lanes, options, grade):
     """Its report, or one that says how it stopped the grader. Nothing else runs."""
     content = content_of(hand_in)
 
@@ -116,13 +117,14 @@ def _once_more(hand_in, lanes, options, grade):
         (future,) = _wait([lanes.submit(grade, hand_in, content, options)], lanes)
         return future.result()
 
-    try:
-        return run(content)
-    except (NoLanes, NoWorker):
-        raise
-    except Exception as error:
-        died = isinstance(error, lanes.deaths)
-        sentence = f"{hand_in.file} {_how(error, died)}"
+    for _ in range(TRIES_ALONE):
+        try:
+            return run(content)
+        except (NoLanes, NoWorker):
+            raise
+        except Exception as error:
+            died = isinstance(error, lanes.deaths)
+            sentence = f"{hand_in.file} {_how(error, died)}"
     try:
         report = run(sentence)
     except lanes.deaths:

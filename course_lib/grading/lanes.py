@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -126,22 +127,43 @@ class Lanes(Lane):
 
     def _open(self):
         self._pool = ProcessPoolExecutor(self.count, get_context("spawn"), _begin)
+        self._alive, self._given = set(), weakref.WeakSet()
 
     def submit(self, function, /, *args):
         """A Future; BrokenExecutor is its exception if a lane died meanwhile."""
         # A lane inherits that, until it has said what to do at Ctrl-C: not to end.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPT)
         try:
-            return self._pool.submit(_in_lane, function, *args)
+            future = self._pool.submit(_in_lane, function, *args)
         except BrokenProcessPool:
             self._pool.shutdown()
             self._open()
-            return self._pool.submit(_in_lane, function, *args)
+            future = self._pool.submit(_in_lane, function, *args)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._given.add(future)
+        return future
+
+    def _lanes(self):
+        return set(active_children()) - self._others
+
+    def check(self):
+        """Break work that waits for a lane whose death the pool has missed.
+
+        Python 3.11 may miss one, if work is submitted in the same instant.
+        """
+        if self._alive <= (lanes := self._lanes()):
+            self._alive = lanes
+            return
+        given = [future for future in self._given if not future.done()]
+        self.end()
+        self._open()
+        for future in given:
+            if not future.done():
+                future.set_exception(BrokenProcessPool("a lane died"))
 
     def end(self):
-        lanes = set(active_children()) - self._others
+        lanes = self._lanes()
         for lane in lanes:
             lane.terminate()
         deadline = time.monotonic() + GRACE
