@@ -1,328 +1,212 @@
-"""The grader of record: what a submission may do, and what it costs."""
+"""Grading a notebook: what a report says, and how answers cross into it.
+
+What hostile, damaged and odd notebooks deserve is in `test_grading_hostile.py`.
+"""
 
 import json
-import subprocess
+import pickle
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from hostile import IMPORT, LOOKUP, SOFTMAX, WRONG, code_cell
+from hostile.edited import marked, notebook
 
+from course_lib.grading import signing
 from course_lib.grading.calling import Refused, decode, encode
-from course_lib.grading.grader import Limits, grade
-from course_lib.grading.question import grade_metadata
+from course_lib.grading.comparing import expected_values, judge
+from course_lib.grading.grader import Limits, Options, grade, grade_content
+from course_lib.grading.hand_in import HandIn
 from course_lib.grading.questions import all_questions, load
 from course_lib.grading.submission import outcome
+from course_lib.grading.workers import close_spare
 
-LIMITS = Limits(cell=2, call=2)
-IMPORT = "import numpy as np"
-SOFTMAX = """
-def softmax(scores):
-    exp = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exp / exp.sum(axis=-1, keepdims=True)
-"""
-LOOKUP = """
-def soft_lookup(query, key, value):
-    weights = np.exp(key @ query - (key @ query).max())
-    weights = weights / weights.sum()
-    return weights @ value, weights
-"""
-WRONG = "def softmax(scores):\n    return scores"
+LIMITS = Limits(cell=10, call=10)
+ROOT = Path(__file__).parents[1]
+ANN, BEN = (HandIn(name, "", f"{name}.ipynb", Path("x")) for name in ("ann", "ben"))
 
 
-def write(path, *cells):
-    """A notebook with these code cells."""
-    nbformat.write(new_notebook(cells=list(map(new_code_cell, cells))), path)
-    return path
+@pytest.fixture(scope="module", autouse=True)
+def no_spare_is_left():
+    yield
+    close_spare()
 
 
-@pytest.fixture
-def graded(tmp_path):
-    """Grade a notebook of code cells: status and message of each question, by id."""
-
-    def run(*cells):
-        path = write(tmp_path / "answers.ipynb", IMPORT, *cells)
-        report, trouble = grade(path, limits=LIMITS)
-        assert trouble is None and report["possible"] == 16
-        return {
-            row["id"]: (row["status"], row["message"]) for row in report["questions"]
-        }
-
-    return run
+def graded(*cells, hand_in=ANN, seed=7):
+    """The report on a notebook of code cells."""
+    content = notebook(*map(code_cell, (IMPORT, *cells)))
+    return grade_content(hand_in, content, Options(seed, LIMITS))
 
 
-def test_report_has_exactly_the_fields_of_schema_1(tmp_path):
-    path = write(tmp_path / "answers.ipynb", IMPORT, SOFTMAX)
-    report, _ = grade(path, limits=LIMITS)
+def row(report, question="2.1"):
+    (found,) = (row for row in report["questions"] if row["id"] == question)
+    return found
+
+
+def test_a_report_has_exactly_the_fields_of_schema_1():
+    report = graded(SOFTMAX)
     assert list(report) == [
-        "schema",
-        "submission_sha256",
-        "sandbox",
-        "of_record",
-        "points",
-        "possible",
-        "questions",
+        *("schema", "submission_sha256", "sandbox", "of_record", "points", "possible"),
+        *("questions", "student", "student_id", "file", "trouble", "grader"),
+        *("seed_id", "signature"),
     ]
-    for row in report["questions"]:
-        assert list(row) == ["id", "points", "possible", "status", "message"]
-    assert (report["schema"], report["sandbox"], report["of_record"]) == (
-        1,
-        "plain",
-        False,
-    )
-    assert (report["points"], report["possible"]) == (2, 16)
-    assert len(report["submission_sha256"]) == 64
+    for each in report["questions"]:
+        assert list(each) == [
+            *("id", "points", "possible", "status", "message", "property"),
+            *("policy", "policy_message"),
+        ]
+    assert report["of_record"] == (report["sandbox"] in ("bubblewrap", "namespaces"))
+    assert (report["points"], report["possible"], report["trouble"]) == (2, 16, "")
+    assert len(report["submission_sha256"]) == len(report["signature"]) == 64
+    assert signing.is_signed(report, 7) and report["seed_id"] == signing.seed_id(7)
     assert json.loads(json.dumps(report)) == report
 
 
-def test_same_seed_same_report_and_another_seed_other_numbers(tmp_path):
-    path = write(tmp_path / "answers.ipynb", IMPORT, WRONG)
-    one, two, other = (grade(path, seed, LIMITS)[0] for seed in (3, 3, 5))
+@pytest.mark.parametrize("chapter", sorted((ROOT / "solutions").glob("*.ipynb")))
+def test_the_solutions_get_all_points(chapter):
+    report, trouble = grade(chapter, 7)
+    assert trouble is None and report["points"] == report["possible"] > 0
+    assert report["student"] == chapter.stem and report["file"] == chapter.name
+    assert {each["policy"] for each in report["questions"]} == {"kept"}
+
+
+def test_the_exercises_as_they_are_handed_out_get_none():
+    report, _ = grade(ROOT / "exercises" / "02_query_key_value.ipynb", 7)
+    assert {each["status"] for each in report["questions"]} == {"unanswered"}
+    assert report["possible"] == 16
+
+
+def test_the_same_seed_and_student_give_the_same_bytes_and_others_other_numbers():
+    one, two = (json.dumps(graded(WRONG, LOOKUP)) for _ in range(2))
     assert one == two
-    assert one["questions"][0]["message"] != other["questions"][0]["message"]
+    told = row(json.loads(one))["message"]
+    assert row(graded(WRONG, LOOKUP, seed=8))["message"] != told
+    assert row(graded(WRONG, LOOKUP, hand_in=BEN))["message"] != told
 
 
-@pytest.mark.parametrize(
-    "cells",
-    [
-        ["%pylab\n!ls\nx = %pwd\nsoftmax?\nif True:\n    %time 1" + SOFTMAX],
-        ["%%time" + SOFTMAX],
-        [SOFTMAX, "%%bash\ndef softmax(scores): broken"],
-        [WRONG, SOFTMAX],
-        [SOFTMAX + "1 / 0"],
-        ["1 / 0", "no Python", SOFTMAX, "raise SystemExit", "import os; os.abort()"],
-        ["display(np); print(np)", SOFTMAX],
-        ["softmax = lambda s: np.exp(s - s.max(-1)[..., None])", SOFTMAX],
-        [SOFTMAX, "right = softmax\nsoftmax = lambda s: right(s).tolist()"],
-        [SOFTMAX, "right = softmax\nsoftmax = lambda s: right(s).astype('float32')"],
-        ["class Softmax:\n  def __call__(self, s): return right(s)",
-         SOFTMAX + "right = softmax; softmax = Softmax()"],
-        [SOFTMAX, "import warnings; right = softmax",
-         "def softmax(s):\n  warnings.warn('!'); print('.' * 10**6); return right(s)"],
-        [SOFTMAX, "from course_lib.grading import NotYet, check\ncheck('2.1', 1 / 0)"],
-        ["from course_lib.grading import check", "check('2.2', None)\n" + SOFTMAX],
-    ],
-    ids=["magics", "time magic", "bash magic", "last definition counts",
-         "failing after it", "failing cells around it", "display", "redefined",
-         "lists", "float32", "object", "noisy", "failing check", "check does nothing"],
-)  # fmt: skip
-def test_a_right_answer_counts(graded, cells):
-    verdicts = graded(*cells)
-    assert verdicts["2.1"] == ("passed", "")
-    assert verdicts["2.2"] == ("unanswered", "There is no function `soft_lookup`.")
+def test_work_and_report_can_be_sent_to_another_process():
+    work = ANN, notebook(code_cell(IMPORT + SOFTMAX)), Options(7, LIMITS)
+    report = grade_content(*pickle.loads(pickle.dumps(work)))
+    assert pickle.loads(pickle.dumps(report)) == grade_content(*work)
 
 
-UNDEFINED = "The cell of `softmax` did not define it."
-HANG = "did not finish within 2 s."
-GONE = "ended the process it ran in."
-UNRIGHT = {
-    "wrong": ([WRONG], "wrong", "A weight is -"),
-    "last definition": ([SOFTMAX, WRONG], "wrong", "A weight is -"),
-    "bash magic": (["%%bash\n" + SOFTMAX], "unanswered", UNDEFINED),
-    "no function": (["softmax = 3"], "unanswered", UNDEFINED),
-    "cell fails": (["1 / 0" + SOFTMAX], "unanswered", "stopped with ZeroDivisionError"),
-    "cell hangs": ([SOFTMAX + "while True: pass"], "unanswered", HANG),
-    "cell exits": ([SOFTMAX + "import os; os._exit(0)"], "unanswered", GONE),
-    "stub": (
-        ["def softmax(scores):\n    raise NotImplementedError"],
-        "unanswered",
-        "2.1 is not answered yet.",
-    ),
-    "call hangs": (["def softmax(s):\n    while True: pass"], "stopped", HANG),
-    "call floods": (
-        ["def softmax(s):\n    while True: print('x' * 10**6)"],
-        "stopped",
-        HANG,
-    ),
-    "call exits": (["import os\ndef softmax(s): os._exit(0)"], "stopped", GONE),
-    "sys.exit": (
-        ["import sys\ndef softmax(s):\n    sys.exit('bye')"],
-        "error",
-        "stopped with SystemExit: bye. The line is `sys.exit('bye')`.",
-    ),
-    "interrupt": (
-        ["def softmax(s):\n    raise KeyboardInterrupt"],
-        "error",
-        "stopped with KeyboardInterrupt",
-    ),
-    "endless recursion": (
-        ["def softmax(s):\n    return softmax(s)"],
-        "error",
-        "stopped with RecursionError",
-    ),
-    "object": (["def softmax(s):\n    return object()"], "wrong", "returned a object"),
-    "object array": (
-        ["def softmax(s):\n    return np.array([object()])"],
-        "wrong",
-        "does not hold plain numbers",
-    ),
-    "huge array": (
-        ["def softmax(s):\n    return np.zeros(10**9, 'i1')"],
-        "wrong",
-        "more than 4,194,304 bytes",
-    ),
-    "liar": (
-        ["class Liar(np.ndarray):\n    __eq__ = __lt__ = lambda *a: True",
-         "def softmax(s):\n    return s.view(Liar)"],
-        "wrong",
-        "A weight is -",
-    ),
-    "patched NumPy": (
-        ["np.allclose = np.isclose = lambda *a, **k: True", WRONG],
-        "wrong",
-        "A weight is -",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("cells, status, says", UNRIGHT.values(), ids=UNRIGHT)
-def test_what_is_not_right_gets_no_points_and_costs_no_other(
-    graded, cells, status, says
-):
-    verdicts = graded(*cells, LOOKUP)
-    assert verdicts["2.1"][0] == status and says in verdicts["2.1"][1]
-    assert verdicts["2.2"] == ("passed", "")
-
-
-def test_replies_forged_on_the_pipe_win_nothing(graded):
-    forger = """
-import json, os
-def forge():
-    for number in range(200):
-        array = {"dtype": "<f8", "shape": [1], "data": "AAAAAAAAAAA="}
-        reply = {"number": number, "values": [array]}
-        for fd in range(3, 20):
-            try:
-                os.write(fd, b"\\xff{[\\n" + json.dumps(reply).encode() + b"\\n")
-            except OSError:
-                pass
-"""
-    call = "def softmax(scores):\n    forge()\n    return scores"
-    verdicts = graded(LOOKUP, forger, call)
-    assert verdicts["2.1"][0] in ("wrong", "stopped") and verdicts["2.2"][0] == "passed"
-    assert graded(LOOKUP, forger + "forge()", WRONG)["2.1"][0] != "passed"
-
-
-def test_a_cell_that_forks_goes_on_once(graded):
-    fork = "import os, time\nchild = os.fork()"
-    gone = "time.sleep(0.5)\nassert os.waitpid(child, os.WNOHANG)[0] == child"
-    assert graded(fork, gone + SOFTMAX)["2.1"] == ("passed", "")
-
-
-def test_the_worker_knows_neither_questions_nor_seed_nor_other_names(graded):
-    probe = """
-import glob, importlib, os, sys
-import course_lib, course_lib.grading
-found = []
-for name in ("questions", "checking", "comparing", "question", "explanations"):
-    try:
-        importlib.import_module("course_lib.grading." + name)
-        found.append(name)
-    except ImportError:
-        pass
-folder = os.path.dirname(course_lib.__file__)
-found += glob.glob(folder + "/**/*question*", recursive=True)
-found += [path for path in sys.path if os.path.exists(path + "/tests")]
-found += sorted(set(os.environ) - {"HOME", "MPLBACKEND", "OMP_NUM_THREADS", "LC_CTYPE"})
-found += [] if os.listdir(".") == [] else ["files"]
-def softmax(scores):
-    raise ValueError(f"found {found}")
-"""
-    assert "ValueError: found []" in graded(probe)["2.1"][1]
-
-
-def test_the_worker_has_the_rest_of_the_library(graded):
-    assert graded("from course_lib.in_numpy import softmax")["2.1"][0] == "passed"
-
-
-def test_a_notebook_has_a_budget(tmp_path):
-    path = write(tmp_path / "answers.ipynb", *["while True: pass"] * 50, SOFTMAX)
-    report, _ = grade(path, limits=Limits(cell=1, call=1, notebook=2))
-    assert {row["status"] for row in report["questions"]} == {"stopped"}
-    assert "used up its 2 s" in report["questions"][0]["message"]
-
-
-def test_no_process_and_no_folder_is_left(tmp_path, monkeypatch):
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    cell = f"""
-import os, subprocess
-with open({str(tmp_path / "pids")!r}, "a") as file:
-    print(os.getpid(), subprocess.Popen(["sleep", "60"]).pid, file=file)
-"""
-    grade(
-        write(tmp_path / "answers.ipynb", cell, "os._exit(1)", SOFTMAX), limits=LIMITS
+def test_a_verdict_names_the_property_of_the_case_that_failed():
+    wrong = row(graded(WRONG))
+    assert wrong["property"] == load("2.1").cases[0].property
+    late = SOFTMAX.replace("softmax", "right") + (
+        "def softmax(scores):\n    return scores if scores.ndim == 1 else right(scores)"
     )
-    assert list((tmp_path / "tmp").iterdir()) == []
-    pids = (tmp_path / "pids").read_text().split()
-    assert len(pids) == 4  # the cell that exits is left out of a second worker
-    states = subprocess.run(
-        ["ps", "-o", "stat=", *pids], capture_output=True, text=True
+    assert row(graded(late))["property"] == load("2.1").cases[1].property
+    assert row(graded(SOFTMAX))["property"] == ""
+    assert row(graded(LOOKUP))["property"] == ""
+
+
+def test_a_library_call_that_is_the_answer_is_refused():
+    refused = row(graded("from course_lib.in_numpy import softmax"))
+    assert (refused["status"], refused["policy"]) == ("refused", "broken")
+    assert "`from course_lib.in_numpy import softmax`" in refused["message"]
+    assert refused["policy_message"] == refused["message"]
+
+
+def test_a_library_call_that_cannot_be_told_is_said_to_be_so():
+    hidden = (
+        "import importlib, sys\n"
+        "module = importlib.import_module(''.join(reversed('ypmun_ni.bil_esruoc')))\n"
+        "softmax = getattr(module, ''.join(reversed('xamtfos')))"
     )
-    assert all(state.startswith("Z") for state in states.stdout.split())
+    told = row(graded(hidden))
+    assert (told["status"], told["policy"]) == ("passed", "not decidable")
+    assert told["policy_message"] != "" and told["message"] == ""
 
 
-def questions_found(path, document):
-    """Ids of the questions that a notebook document is graded on, and its points."""
-    path.write_text(json.dumps(document))
-    report, trouble = grade(path, limits=LIMITS)
-    assert trouble is None
-    return [row["id"] for row in report["questions"]], report["points"]
+def test_the_rest_of_the_library_may_be_used():
+    compared = (
+        "from course_lib.in_numpy import causal_mask, masked_softmax as theirs\n"
+        "from course_lib.data import dates\n"
+        "assert np.allclose(softmax(np.zeros((1, 2))), theirs(np.zeros((1, 2)), True))"
+    )
+    report = graded(SOFTMAX, compared, LOOKUP)
+    assert row(report)["status"] == row(report, "2.2")["status"] == "passed"
 
 
-CHAPTER_2 = [question.id for question in all_questions(2)]
+def test_a_file_that_cannot_be_read_gets_its_sentence_and_no_points(tmp_path):
+    report, trouble = grade(tmp_path / "02_missing.ipynb", 7)
+    assert trouble == report["trouble"] == "there is no file 02_missing.ipynb"
+    assert (report["points"], report["possible"]) == (0, 16)
+    assert {each["status"] for each in report["questions"]} == {"unreadable"}
+    assert row(report)["message"] == f"{trouble}."
+    report, _ = grade(tmp_path / "missing.ipynb", 7)
+    assert (report["questions"], report["possible"]) == ([], 0)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"cells": [{"cell_type": "code", "source": [IMPORT + "\n", SOFTMAX]}]},
-        {"nbformat": 5, "cells": [{"cell_type": "code", "source": IMPORT + SOFTMAX}]},
-        {
-            "nbformat": 3,
-            "worksheets": [
-                {"cells": [{"cell_type": "code", "input": IMPORT + SOFTMAX}]}
-            ],
-        },
-        {
-            "metadata": None,
-            "cells": [
-                3,
-                {"cell_type": ["code"]},
-                {"cell_type": "markdown", "metadata": 7, "source": WRONG},
-                {"cell_type": "code", "source": {"a": 1}, "metadata": {"nbgrader": []}},
-                {"cell_type": "code", "source": "\ud800\0"},
-                {"cell_type": "code", "source": IMPORT + SOFTMAX},
-            ],
-        },
-    ],
-    ids=["4 without metadata", "5", "3", "odd"],
-)
-def test_every_version_of_the_format_is_read(tmp_path, document):
-    assert questions_found(tmp_path / "a.ipynb", document) == (CHAPTER_2, 2)
+CHAPTERS = {
+    "by its ids": ([marked("", "1.2")], "x.ipynb", {1}),
+    "by the ids of its text": ([marked("", "1.2", "text")], "02_x.ipynb", {1}),
+    "by its functions": ([code_cell("def encode(): 1")], "02_x.ipynb", {1}),
+    "by most of its functions": (
+        [code_cell("def encode(): 1\ndef softmax(): 1\ndef soft_lookup(): 1")],
+        "01_x.ipynb",
+        {2},
+    ),
+    "by its name": ([code_cell("pass")], "folder/02_x.ipynb", {2}),
+    "by nothing": ([code_cell("pass")], "x02_.ipynb", set()),
+    "of two chapters": ([marked("", "1.2"), marked("", "2.1")], "x.ipynb", {1, 2}),
+}
 
 
-def test_metadata_can_neither_cost_nor_win_points(tmp_path):
-    cell = {"cell_type": "code", "source": IMPORT + SOFTMAX}
-    honest = grade_metadata(load("2.1"), "answer")
-    for change in (
-        {},
-        {"points": 1000},
-        {"grade_id": "q2-5"},
-        {"grade_id": "q99-1"},
-        {"grade_id": 3},
-    ):
-        cell["metadata"] = {"nbgrader": honest["nbgrader"] | change}
-        document = {"cells": [cell, cell]}
-        assert questions_found(tmp_path / "a.ipynb", document) == (CHAPTER_2, 2)
+@pytest.mark.parametrize("cells, name, chapters", CHAPTERS.values(), ids=CHAPTERS)
+def test_a_notebook_is_graded_on_whole_chapters(cells, name, chapters):
+    hand_in = HandIn("ann", "", name, Path("x"))
+    report = grade_content(hand_in, notebook(*cells), Options(7, LIMITS))
+    expected = [q for q in all_questions() if q.chapter in chapters]
+    assert [each["id"] for each in report["questions"]] == [q.id for q in expected]
+    assert report["possible"] == sum(question.points for question in expected)
 
 
-def test_an_emptied_notebook_is_known_by_its_ids_or_its_name(tmp_path):
-    metadata = grade_metadata(load("2.1"), "text")
-    cell = {"cell_type": "markdown", "source": "", "metadata": metadata}
-    assert questions_found(tmp_path / "a.ipynb", {"cells": [cell]}) == (CHAPTER_2, 0)
-    del cell["metadata"]
-    assert questions_found(tmp_path / "02_x.ipynb", {"cells": [cell]}) == (CHAPTER_2, 0)
+ODD = {
+    "nan": lambda right, rng: np.full(right.shape, np.nan),
+    "infinite": lambda right, rng: np.full(right.shape, -np.inf),
+    "a mixture": lambda right, rng: rng.choice(
+        [np.nan, np.inf, -np.inf, 0, 1, 1e308, 5e-324], right.shape
+    ),
+    "zero": lambda right, rng: np.zeros(right.shape),
+    "huge": lambda right, rng: np.full(right.shape, 1.7e308),
+    "the least integer": lambda right, rng: np.full(right.shape, -(2**63)),
+    "truth": lambda right, rng: rng.random(right.shape) < 0.5,
+    "negative": lambda right, rng: -right.astype(float),
+    "shuffled": lambda right, rng: rng.permutation(right.ravel()).reshape(right.shape),
+    "coarse": lambda right, rng: right.astype("float16"),
+    "nearly right": lambda right, rng: right + 1e-3,
+}
+
+
+@pytest.mark.parametrize("question", all_questions(), ids=lambda question: question.id)
+def test_whatever_is_returned_is_explained_in_a_sentence(question):
+    rng = np.random.default_rng(0)
+    generic = replace(question, explain=lambda *_: None)
+    for case, make in product(question.cases, ODD.values()):
+        inputs = case.inputs(rng)
+        right = expected_values(question, inputs)
+        for which in range(len(right)):
+            got = [*right[:which], make(right[which], rng), *right[which + 1 :]]
+            sent = json.loads(json.dumps({"values": list(map(encode, got))}))
+            received = outcome(sent, question)
+            verdict = judge(question, inputs, received)
+            if verdict.status == "passed":
+                continue
+            assert verdict.message.isprintable() and verdict.message[-1] in ".)"
+            assert judge(generic, inputs, received).message[-1] == "."
+            with np.errstate(all="ignore"):  # it must not fail unnoticed
+                question.explain(inputs, [a.astype(float) for a in got], right)
+
+
+def test_an_explanation_that_fails_costs_no_verdict():
+    broken = replace(load("2.1"), explain=lambda *_: 1 / 0)
+    inputs = (np.zeros((2, 3)),)
+    verdict = judge(broken, inputs, {"values": [np.ones((2, 3))]})
+    assert verdict.status == "wrong" and "the largest difference" in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -398,10 +282,3 @@ def test_text_from_the_worker_is_short_and_printable():
     assert error["type"] == "E [2J" and error["line"] == ""
     assert len(error["message"]) <= 300 and error["message"].isprintable()
     assert outcome({"error": 3}, load("2.1"))["error"]["type"] == ""
-
-
-def test_markdown_is_never_run(tmp_path):
-    path = tmp_path / "answers.ipynb"
-    cells = [new_code_cell(IMPORT), new_markdown_cell(SOFTMAX), new_code_cell(LOOKUP)]
-    nbformat.write(new_notebook(cells=cells), path)
-    assert grade(path, limits=LIMITS)[0]["points"] == 2
