@@ -149,7 +149,7 @@ for pid in {1, os.getppid()} - {os.getpid()}:
         except OSError:
             pass
     try:
-        loot += set(os.listdir(f'/proc/{pid}/root' + '/@ROOT@')) & {'tests', 'solutions'}
+        loot += set(os.listdir(f'/proc/{pid}/root' '/@ROOT@')) & {'tests', 'solutions'}
     except OSError:
         pass
 """,
