@@ -14,7 +14,7 @@ import pytest
 from hostile import IMPORT, LOOKUP, SOFTMAX, WRONG, code_cell
 from hostile.edited import marked, notebook
 
-from course_lib.grading import signing
+from course_lib.grading import calling, signing
 from course_lib.grading.calling import Refused, decode, encode
 from course_lib.grading.comparing import expected_values, judge
 from course_lib.grading.grader import Limits, Options, grade, grade_content
@@ -247,7 +247,7 @@ GOOD = {"dtype": "<f8", "shape": [1], "data": "AAAAAAAAAAA="}
 )
 def test_what_is_no_plain_array_is_refused_before_it_is_unpacked(message, monkeypatch):
     assert decode(GOOD).tolist() == [0]
-    monkeypatch.setattr("base64.b64decode", lambda *a, **k: pytest.fail("unpacked"))
+    monkeypatch.setattr(calling, "b64decode", lambda *a, **k: pytest.fail("unpacked"))
     with pytest.raises(Refused):
         decode(message)
 

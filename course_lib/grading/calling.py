@@ -12,12 +12,16 @@ An outcome has exactly one of these keys:
     refused     a sentence: what came back is no array of numbers
 """
 
-import base64
-import math
-import traceback
-import warnings
+# Each name is taken now: what a student's code puts into a library later, `np.asarray`
+# say, changes nothing here.
+from base64 import b64decode, b64encode
+from math import ceil, prod
+from traceback import extract_tb
+from warnings import catch_warnings, simplefilter
 
-import numpy as np
+from numpy import array as make_array
+from numpy import array_equal, asarray, copy, errstate, frombuffer, ndarray
+from numpy import dtype as make_dtype
 
 DTYPES = {"|b1", "|i1", "|u1"} | {
     f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8)
@@ -42,27 +46,27 @@ def call(function, arguments, n_returns):
     Returns:
         the outcome, see above.
     """
-    copies = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    copies = [copy(a) if isinstance(a, ndarray) else a for a in arguments]
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with catch_warnings(), errstate(all="ignore"):
+            simplefilter("ignore")
             values = plain(function(*copies), n_returns)
     except Refused as refusal:
         return {"refused": str(refusal)}
     except NotImplementedError as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        last = extract_tb(error.__traceback__)[-1]
         return {"unanswered": last.name}
     except (Exception, SystemExit) as error:
         return {"error": describe(error)}
-    for position, (argument, copy) in enumerate(zip(arguments, copies, strict=True)):
-        if not np.array_equal(argument, copy, equal_nan=True):
+    for position, (argument, given) in enumerate(zip(arguments, copies, strict=True)):
+        if not array_equal(argument, given, equal_nan=True):
             return {"changed": position}
     return {"values": values}
 
 
 def describe(error):
     """Type, message and last line of the student's own code, as short text."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and f.line]
     own = [f for f in own if not f.filename.endswith(("calling.py", "worker.py"))]
     return {
@@ -93,7 +97,7 @@ def _plain_array(answer):
     if answer is None:
         raise Refused("it returned None (is the return line missing?)")
     try:
-        array = np.asarray(answer)
+        array = asarray(answer)
     except Exception:
         raise Refused(f"it returned a {type(answer).__name__} of uneven rows") from None
     if array.dtype.kind not in "biuf":
@@ -102,14 +106,14 @@ def _plain_array(answer):
     if array.nbytes > MAX_BYTES:
         raise Refused(TOO_LARGE)
     size = min(array.dtype.itemsize, 8)
-    return np.array(array, dtype=f"{array.dtype.kind}{size}")
+    return make_array(array, dtype=f"{array.dtype.kind}{size}")
 
 
 def encode(array):
     """A plain array as {"dtype", "shape", "data"}, ready for JSON."""
-    array = np.asarray(array)
+    array = asarray(array)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    data = base64.b64encode(array.tobytes()).decode("ascii")
+    data = b64encode(array.tobytes()).decode("ascii")
     return {"dtype": array.dtype.str, "shape": array.shape, "data": data}
 
 
@@ -130,13 +134,13 @@ def decode(message):
     sizes_fit = isinstance(shape, list) and len(shape) <= MAX_AXES
     if not sizes_fit or any(type(n) is not int or n < 0 for n in shape):
         raise Refused("it returned an array with an impossible shape")
-    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    n_bytes = prod(shape) * make_dtype(dtype).itemsize
     if n_bytes > MAX_BYTES:
         raise Refused(TOO_LARGE)
-    if not isinstance(data, str) or len(data) != 4 * math.ceil(n_bytes / 3):
+    if not isinstance(data, str) or len(data) != 4 * ceil(n_bytes / 3):
         raise Refused("it returned an array whose size is not that of its shape")
     try:
-        content = base64.b64decode(data, validate=True)
-        return np.frombuffer(content, dtype=dtype).reshape(shape)
+        content = b64decode(data, validate=True)
+        return frombuffer(content, dtype=dtype).reshape(shape)
     except ValueError:
         raise Refused("it returned an array that cannot be read") from None

@@ -28,6 +28,8 @@ for _name, _limit in json.loads(sys.argv[3]).items():
 from calling import call, decode, describe, encode  # noqa: E402 (after its path is set)
 from magics import without_magics  # noqa: E402
 
+# Taken now: what a student's code puts in their place changes no request or reply.
+as_json, from_json = json.JSONEncoder().encode, json.JSONDecoder().decode
 FUTURES = __future__.annotations.compiler_flag  # the one that cells still ask for
 
 
@@ -96,11 +98,11 @@ def main():
     process, cells = os.getpid(), Cells()
     with open(int(sys.argv[1]), "rb") as requests, open(int(sys.argv[2]), "wb") as out:
         for line in requests:
-            request = json.loads(line)
+            request = from_json(line.decode())
             reply = answer(request, cells) | {"number": request["number"]}
             if os.getpid() != process:  # a cell forked, and this is the child
                 os._exit(0)
-            out.write(json.dumps(reply).encode() + b"\n")
+            out.write(as_json(reply).encode() + b"\n")
             out.flush()
 
 

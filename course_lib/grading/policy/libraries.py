@@ -37,6 +37,8 @@ HARMLESS_IN = {
 }
 TEXT = "runs text as code"
 FILE = "reads what is not in the notebook"
+# What the grader's worker itself uses around an answer.
+OF_WORKER = ("base64", "json", "numpy", "traceback", "warnings")
 NAMES = "reaches names that are not written there"
 CONCERNS = {
     **dict.fromkeys(["builtins.compile", "builtins.eval", "builtins.exec"], TEXT),

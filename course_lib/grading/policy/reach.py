@@ -46,6 +46,8 @@ class Reach(Arguments):
             self.new_round()
             self._start()
             self._binding(binding)
+            for library in libraries.OF_WORKER:
+                self._patches(library)
             while self._waiting and not self.answer:
                 self._look(*self._waiting.popleft())
             if self.answer or not self.grown:
@@ -92,7 +94,8 @@ class Reach(Arguments):
             self._wait([n for n in body if id(n) not in self.notebook.by_node], here)
             self._classes.append((scope, here))
             for name in list(scope.names):
-                if self._every_method or name in self._attributes or _dunder(name):
+                every = self._every_method or name[:2] == name[-2:] == "__"
+                if every or name in self._attributes:
                     self._use_own(self.all(scope.names[name], here), here)
 
     def _use_own(self, values, place):
@@ -156,6 +159,10 @@ class Reach(Arguments):
                 self._forbidden(name, node, place)
             elif path not in BY_NAME and (reason := libraries.concern(path)):
                 self._unclear(reason, node, place)
+        self._patches(library)
+
+    def _patches(self, library):
+        """Follow what the notebook puts into a library."""
         if library not in self._patched:
             self._patched.add(library)
             for binding in self.notebook.patches.get(library, ()):
@@ -241,7 +248,3 @@ def _is_object(value):
 def _is_own(value):
     """Is it surely no library, nor what only a library's name could tell apart?"""
     return not isinstance(value, str) or value.startswith(("builtins()", "numpy()"))
-
-
-def _dunder(name):
-    return name.startswith("__") and name.endswith("__")

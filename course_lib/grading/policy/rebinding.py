@@ -16,11 +16,14 @@ RUNS_TEXT = frozenset({"eval", "exec"})
 ALL_NAMES = frozenset({"globals", "locals", "vars"})
 READS = frozenset({"copy", "get", "items", "keys", "values"})
 BEHIND = frozenset(
-    "__builtins__ __globals__ _getframe currentframe f_builtins f_globals "
-    "f_locals".split()
+    "__builtins__ __globals__ _getframe currentframe f_builtins f_globals f_locals "
+    "get_objects get_referents get_referrers".split()
 )
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-MODULES = frozenset({"__main__", "builtins", "ctypes"})
+# The last two are the grader's own, beside the cells.
+MODULES = frozenset(
+    {"__main__", "builtins", "ctypes", "mock", "unittest.mock", "calling", "magics"}
+)
 
 
 @lru_cache(maxsize=1)  # the questions of one notebook come one after the other
@@ -92,17 +95,29 @@ def _reason(node, notebook):
     if isinstance(node, ast.Attribute):
         of_sys = isinstance(node.value, ast.Name) and node.value.id == "sys"
         inside = node.attr in BEHIND or (node.attr == "modules" and of_sys)
-        return NAMES if inside else None
+        of_library = node.attr == "__dict__" and _is_library(node.value, notebook)
+        return NAMES if inside or of_library else None
     if isinstance(node, ast.Call):
         function = node.func.id if isinstance(node.func, ast.Name) else ""
         named = [a.value for a in node.args if isinstance(a, ast.Constant)]
         all_names = function in ALL_NAMES and not (node.args or node.keywords)
+        if function == "vars" and node.args:
+            all_names = _is_library(node.args[0], notebook)
         return NAMES if all_names or MODULES & {*filter(_is_text, named)} else None
     if isinstance(node, ast.Import):
         return NAMES if MODULES & {alias.name for alias in node.names} else None
     if isinstance(node, ast.ImportFrom):
-        return NAMES if node.module in MODULES else None
+        names = {alias.name for alias in node.names}
+        paths = {node.module, *(f"{node.module}.{name}" for name in names)}
+        return NAMES if MODULES & paths or BEHIND & names else None
     return None
+
+
+def _is_library(node, notebook):
+    if not isinstance(node, ast.Name):
+        return False
+    meanings = notebook.meanings(node.id, END)[0]
+    return any(isinstance(binding.value, str) for binding, _ in meanings)
 
 
 def _is_text(value):
