@@ -249,6 +249,9 @@ def softmax(scores):
 #: default argument
 def softmax(scores, lib=torch):
     return lib.softmax(scores, -1)
+#: default argument that is computed
+def softmax(scores, weights=torch.softmax(torch.ones(3), -1)):
+    return weights
 #: argument of a helper
 def helper(scores, lib):
     return lib.softmax(scores, -1)
@@ -295,6 +298,15 @@ class B(A):
         return super().weights(scores)
 def softmax(scores):
     return B().weights(scores)
+#: method of an object that comes in an exception
+class A(Exception):
+    def weights(self, scores):
+        return torch.softmax(scores, -1)
+def softmax(scores):
+    try:
+        raise A()
+    except Exception as error:
+        return error.weights(scores)
 #: property
 class A:
     @property
@@ -475,7 +487,7 @@ lib = Lib()
 def get():
     return lib()
 def softmax(scores):
-    return get.__call__().softmax(scores, -1)
+    return get.__call__().nn.Softmax(-1)(scores)
 #: functions that call each other
 def odd(lib, n):
     return even(lib, n - 1) if n else lib
@@ -584,6 +596,8 @@ class Weights:
         return scores / scores.sum()
     def reference(self, scores):
         return torch.softmax(scores, -1)
+    def __theirs(self, scores):
+        return torch.softmax(scores, -1)
 weights = Weights()
 def softmax(scores, how=weights):
     return weights.softmax(scores) + how.softmax(scores)
@@ -606,6 +620,15 @@ box, other = Box(), Box()
 def install(it):
     it.f = torch.softmax
 install(other)
+def softmax(scores):
+    return box.f(scores, -1)
+#: a copy is filled
+import copy
+class Box:
+    pass
+box = Box()
+other = copy.copy(box)
+other.f = torch.softmax
 def softmax(scores):
     return box.f(scores, -1)
 #: dictionary of own functions
@@ -682,8 +705,8 @@ def softmax(scores):
 from scipy.linalg import *
 #: own attribute of an object that is not known
 def softmax(scores):
-    box = scores.view(np.ndarray)
-    box.softmax = np.exp
+    box = scores.box
+    box.softmax = scores.function
     return box.softmax(scores)
 #: deleted
 softmax = torch.softmax
