@@ -21,6 +21,7 @@ from hostile import (
     hoards,
     honest,
     loops,
+    tricks,
     values,
 )
 from hostile.confined import confine, release
@@ -125,6 +126,16 @@ def hung(tmp_path_factory):
 @pytest.mark.parametrize("case", HANGING, ids=names(HANGING))
 def test_what_hangs_costs_its_question_only(hung, case):
     deserves(hung[case.name], case)
+
+
+@pytest.mark.parametrize("cells", tricks.CELLS.values(), ids=tricks.CELLS)
+def test_a_way_around_the_policy_is_refused_or_said_to_be_possible(tmp_path, cells):
+    confine("bubblewrap")
+    with nothing_is_left(tmp_path) as (outside, _):
+        report, _ = graded(Case("", cells), outside, LIMITS, spare=True)
+    row = report["questions"][0]
+    assert row["policy"] in ("broken", "not decidable") or row["status"] == "wrong"
+    assert row["status"] != "passed" or row["policy_message"] != ""
 
 
 # They are harmless even where they can reach the machine.

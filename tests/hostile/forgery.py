@@ -176,8 +176,7 @@ CASES = [
     Case("patched: whatever makes an array", (
         "np.asarray = np.array = np.copy = lambda answer, *a, **k: np.zeros((2, 3))",
         WRONG,
-    ), "wrong", SUMS + "|overwrites its input",
-         others(q2_2="wrong|error", q2_6="wrong|error")),
+    ), "wrong", NEGATIVE),
     Case("replies to all numbers", (
         SEND,
         softmax("for n in range(300): send(number=n, values=[ZEROS])",

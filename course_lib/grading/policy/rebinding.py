@@ -39,8 +39,9 @@ def rebinding(notebook):
             harmless.update(map(id, _only_read(node)))
             if id(node) not in harmless and (reason := _reason(node, notebook)):
                 return Met(reason, cell, node.lineno)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                for binding, _ in notebook.meanings(node.func.id, END)[0]:
+            # A function that is named may be called, by a signal or a thread, say.
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                for binding, _ in notebook.meanings(node.id, END)[0]:
                     scope = binding.value
                     if isinstance(scope, Scope) and scope not in called:
                         called.add(scope)
