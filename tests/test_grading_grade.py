@@ -19,6 +19,7 @@ from course_lib.grading.calling import Refused, decode, encode
 from course_lib.grading.comparing import expected_values, judge
 from course_lib.grading.grader import Limits, Options, grade, grade_content
 from course_lib.grading.hand_in import HandIn
+from course_lib.grading.magics import MAGIC_LINE, without_magics
 from course_lib.grading.questions import all_questions, load
 from course_lib.grading.submission import outcome
 from course_lib.grading.workers import close_spare
@@ -207,6 +208,35 @@ def test_an_explanation_that_fails_costs_no_verdict():
     inputs = (np.zeros((2, 3)),)
     verdict = judge(broken, inputs, {"values": [np.ones((2, 3))]})
     assert verdict.status == "wrong" and "the largest difference" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a" + "?" * 10**6 + " " * 10**6 + "b", " " * 10**6 + "$", "a , " * 10**5 + "$"],
+    ids=["help", "blanks", "names"],
+)
+def test_what_might_be_a_magic_is_told_from_it_in_one_look(line):
+    # Quadratic time would be hours: the test would not end.
+    assert MAGIC_LINE.match(line) is None
+
+
+def test_magics_are_dropped_and_lines_keep_their_numbers():
+    cell = "%a\n!b\nc = %d\ne.f, g = !h\ni?\n  j??\nif k:\n    !l\nm = n"
+    assert without_magics(cell).split("\n") == [
+        *(
+            "pass",
+            "pass",
+            "pass",
+            "pass",
+            "pass",
+            "  pass",
+            "if k:",
+            "    pass",
+            "m = n",
+        )
+    ]
+    assert without_magics("%%time x\n1") == "\n1" and without_magics("%%sh\n1") == ""
+    assert without_magics("a %b\n") == "a %b\n"
 
 
 @pytest.mark.parametrize(
