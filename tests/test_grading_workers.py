@@ -180,6 +180,15 @@ def test_a_worker_can_be_ended_twice_and_at_any_moment():
         worker.stop()
 
 
+def test_a_worker_whose_sandbox_ended_meanwhile_can_be_ended():
+    worker = Worker(confine("bubblewrap"), LIMITS)
+    worker.ready()
+    os.kill(worker._descendants()[0], signal.SIGKILL)
+    worker._process.wait(SECONDS)
+    worker.stop()
+    assert not worker.alive
+
+
 def test_no_zombie_is_left_of_a_sandbox():
     worker = Worker(confine("bubblewrap"), LIMITS)
     worker.ready()

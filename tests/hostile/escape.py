@@ -223,6 +223,7 @@ calls = {
     'chroot': lambda: libc.chroot(b'.'),
     'hostname': lambda: libc.sethostname(b'mine', 4),
     'namespaces': lambda: libc.unshare(0x00020000),
+    'users': lambda: libc.unshare(0x10000000),
     'network': lambda: libc.unshare(0x40000000),
     'reboot': lambda: libc.reboot(0x12345678),
     'groups': lambda: libc.setgroups(0, None),
@@ -245,7 +246,7 @@ with open('/proc/self/status') as file:
     "for namespaces of others": """
 import os, subprocess
 loot = []
-for command in (['unshare', '--mount', 'true'], ['unshare', '--net', 'true'],
+for command in (['unshare', '--mount', 'true'], ['unshare', '--user', 'true'],
                 ['nsenter', '--target', '1', '--all', 'true'],
                 ['chroot', '/proc/1/root', 'true'], ['su', '-c', 'true'],
                 ['mount', '-t', 'proc', 'none', '/proc']):
