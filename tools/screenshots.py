@@ -29,16 +29,21 @@ def launch(playwright):
 
 
 @contextmanager
-def served(folder):
-    """Serve a folder on a free port; gives the address, without a slash at its end."""
-    with server(folder, port=0) as listening:
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+def listening(server):
+    """Have a server answer; gives its address, without a slash at its end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_port}"
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
-            listening.shutdown()
+            server.shutdown()
             thread.join()
+
+
+def served(folder):
+    """Serve a folder on a free port; gives the address, without a slash at its end."""
+    return listening(server(folder, port=0))
 
 
 def settle(page):
