@@ -10,13 +10,14 @@ import re
 import tomllib
 from pathlib import Path
 
+import formulas
 import marks
 import mend
+import places
 from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js")]
-WIDGET_SCRIPTS = ["require.js", "widgets_offline.js", "embed-amd.js"]
 DESCRIPTION_LENGTH = 155  # what search engines show
 
 
@@ -32,10 +33,8 @@ def repository():
 
 def configure(app, config):
     """Point Jupyter Book at our own files and at the repository."""
-    config.nb_ipywidgets_js = {name: {"defer": "defer"} for name in WIDGET_SCRIPTS}
-    config.mathjax_path = "mathjax/tex-chtml.js"
-    # The menu would ask for parts of MathJax that we do not serve.
-    config.mathjax3_config = {"options": {"enableMenu": False}}
+    config.nb_ipywidgets_js = {}  # site/js/widgets.js does it without the manager
+    config.html_math_renderer = "course"
     config.html_theme_options.update(
         repository_url=repository(),
         repository_branch=os.environ.get("COURSE_BRANCH", "main"),
@@ -60,6 +59,7 @@ def remove_thebe(app):
 def add_static(app):
     """Publish our files, after Jupyter Book has put what it found on every page."""
     app.config.html_static_path += [str(folder) for folder in STATIC]
+    app.add_css_file(formulas.STYLES, priority=890)
     app.add_css_file("course.css", priority=900)
     app.add_js_file("course.js", defer="defer")
 
@@ -93,5 +93,7 @@ def setup(app):
     app.connect("doctree-resolved", marks.mark)
     app.connect("doctree-resolved", marks.list_references)
     app.connect("html-page-context", fill_page, priority=900)
+    places.connect(app)
+    formulas.setup(app)
     marks.colour_code()
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
