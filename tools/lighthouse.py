@@ -79,7 +79,9 @@ def summary(reports):
         and "failed", the names of what the accessibility audits found in any run.
     """
     row = {
-        name: round(100 * _median(report["categories"][name]["score"] for report in reports))
+        name: round(
+            100 * _median(report["categories"][name]["score"] for report in reports)
+        )
         for name in CATEGORIES
     }
     for name, (_, unit) in FIGURES.items():
