@@ -19,7 +19,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_lib.plotting import print_source, show, use_course_style
+from course_lib.plotting import bin_names, print_source, show, use_course_style
 
 use_course_style()
 rng = np.random.default_rng(0)
@@ -292,8 +292,6 @@ for attention in (False, True):
     live[attention] = measure(model, run)["sequence_accuracy"]
 
 # %% tags=["torch"]
-from course_lib.plotting import bin_names
-
 print("digits     ", "   ".join(f"{name:>5}" for name in bin_names(task.bins)))
 for attention, accuracy in live.items():
     name = "attention  " if attention else "one vector "
