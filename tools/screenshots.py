@@ -47,17 +47,9 @@ def served(folder):
 
 
 def settle(page):
-    """Wait until formulas are set and widgets drawn."""
+    """Start every widget, and wait until they and the page's letters are drawn."""
     page.wait_for_load_state("load")
-    page.evaluate("() => window.MathJax?.startup?.promise")
-    page.wait_for_function(
-        """() => {
-            const states = document.querySelectorAll(
-                "script[type='application/vnd.jupyter.widget-view+json']");
-            const drawn = document.querySelectorAll(".jupyter-widgets, .course-widget");
-            return drawn.length >= states.length;
-        }"""
-    )
+    page.evaluate("() => window.courseWidgets?.startAll().then(() => true)")
     page.evaluate("() => document.fonts.ready.then(() => true)")
 
 

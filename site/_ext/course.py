@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import formulas
+import light
 import marks
 import mend
 import places
@@ -95,5 +96,6 @@ def setup(app):
     app.connect("html-page-context", fill_page, priority=900)
     places.connect(app)
     formulas.setup(app)
+    app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

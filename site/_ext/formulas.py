@@ -1,7 +1,7 @@
 """Formulas, set when the book is built: no page loads MathJax, and none waits for it.
 
-MathJax itself sets them, in one Node.js process that lives as long as the build. What it
-made is kept beside the doctrees, so a build without new formulas starts no Node.js.
+MathJax itself sets them, in one Node.js process that lives as long as the build. What
+it made is kept beside the doctrees, so a build without new formulas starts none.
 """
 
 import json

@@ -6,6 +6,9 @@ expression), what we say.
 
 import re
 
+import icons
+import light
+
 REPAIRS = (
     # The visible text names the wide search button; a label of its own hid part of it.
     (r'(search-button-field [^>]*?) title="Search" aria-label="Search"', r"\1"),
@@ -27,10 +30,10 @@ REPAIRS = (
 
 
 def mend(page):
-    """The page's HTML with every repair made."""
+    """The page's HTML with every repair made, its icons drawn, and its head light."""
     for found, better in REPAIRS:
         page = re.sub(found, better, page)
-    return page
+    return light.lighten(icons.draw(page))
 
 
 def mend_templates(app):
