@@ -41,24 +41,25 @@ function look({ model, hovered }) {
 
 // ---- text
 
-/** One sentence: the words that get most. */
-function outcome({ state, word, first, panels }) {
-  const most = ({ tokens, asks, row }) => {
-    if (asks < 0) return "has no such word";
-    const order = [...row.keys()].sort((i, j) => row[j] - row[i]).slice(0, NAMED);
-    return order.map((i) => `${tokens[i]} ${row[i].toFixed(2)}`).join(", ");
-  };
-  const found = panels.map((panel) => `${most(panel)}`).join("; below, ");
-  return `Layer ${state.layer}, head ${state.head}: \u201c${first.tokens[word]}\u201d takes ` +
-    `most from ${found}.`;
+const quoted = (text) => `\u201c${text}\u201d`;
+
+/** The words that get most, with their weights. */
+function most({ tokens, asks, row }) {
+  if (asks < 0) return "there is no such word";
+  const order = [...row.keys()].sort((i, j) => row[j] - row[i]).slice(0, NAMED);
+  return order.map((i) => `${tokens[i]} ${row[i].toFixed(2)}`).join(", ");
 }
 
-/** "it was too tired": what tells a sentence from its twin, for the label of a strip. */
-const quoted = (text) => `\u201c${text}\u201d`;
+/** One sentence, or two: where the chosen word looks. */
+function outcome({ state, word, first, panels: [panel, other] }) {
+  const beside = other ? ` In the sentence below: ${most(other)}.` : "";
+  return `Layer ${state.layer}, head ${state.head}: ${quoted(first.tokens[word])} takes ` +
+    `most from ${most(panel)}.${beside}`;
+}
 
 // ---- the words
 
-/** A sentence as words to choose from, or only to read, each with its weight. */
+/** A sentence as words to choose from or, if it is the twin, to read. */
 function strip(page, which) {
   const element = make("ol", { className: "heatmap-strip" });
   const choose = (i) => page.set("word", i);
@@ -87,7 +88,7 @@ function strip(page, which) {
     });
   };
   return { element: which ? element : make("fieldset", {},
-    make("legend", {}, "The word that asks"), element), show };
+    make("legend", {}, "Choose the word that asks"), element), show };
 }
 
 // ---- the map of all words

@@ -87,6 +87,10 @@ class AttentionHeatmap(CourseWidget):
             )
         return chosen
 
+    def heights(self):
+        """As for every `CourseWidget`, for a sentence of two lines."""
+        return (890, 1540) if self.compare else (740, 960)
+
     def static(self):
         """The chosen word's weights, in its sentence and in the twin."""
         first = self.sentences[self.sentence - 1]

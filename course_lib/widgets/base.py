@@ -45,9 +45,18 @@ class CourseWidget(anywidget.AnyWidget):
         """HTML that says what the widget shows now; it needs no style and no script."""
         raise NotImplementedError(f"{type(self).__name__} has no static form")
 
+    def heights(self):
+        """Pixels that it will take on a wide screen and on a phone, about.
+
+        A page keeps them free, so that nothing moves when the widget starts.
+        """
+        return 0, 0
+
     def static_html(self):
         """The static form in its card."""
-        card = f'<div class="course-static" data-name="{self.name}">'
+        wide, narrow = self.heights()
+        style = f"--wide: {wide:.0f}px; --narrow: {narrow:.0f}px"
+        card = f'<div class="course-static" data-name="{self.name}" style="{style}">'
         return f"{card}{self.static()}</div>"
 
 

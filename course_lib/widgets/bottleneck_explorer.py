@@ -58,6 +58,10 @@ class BottleneckExplorer(CourseWidget):
             bin=shown["trained"] - 1,
         )
 
+    def heights(self):
+        """As for every `CourseWidget`, with two examples."""
+        return 1270, 2210
+
     def static(self):
         """The accuracy of the chosen runs at every length."""
         (task,) = [each for each in self.tasks if each["name"] == self.task]

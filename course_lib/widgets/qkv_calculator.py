@@ -84,6 +84,10 @@ class QKVCalculator(CourseWidget):
         output, weights = attend(cooled, np.array(self.value), np.array(self.mask))
         return scores, weights[0], output[0]
 
+    def heights(self):
+        """As for every `CourseWidget`: a row, or a card on a phone, for each key."""
+        return 460 + 50 * len(self.key), 570 + 141 * len(self.key)
+
     def static(self):
         """The three steps as a table, and the output."""
         scores, weights, output = self.result()
