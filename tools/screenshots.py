@@ -57,7 +57,7 @@ def pages(html):
     """The pages of a built book that people read, as paths below its folder."""
     made = {"genindex.html", "search.html"}
     found = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
-    return [name for name in found if name not in made and not name.startswith("_")]
+    return [n for n in found if n not in made and not n.startswith(("_", "lite/"))]
 
 
 def main(folder):

@@ -2,14 +2,19 @@
 
 python tools/serve.py build
 python tools/serve.py serve [--port 8000]    (the environment's PORT does the same)
+
+The browser notebooks (`python -m tools.lite build`) are no part of the book's build.
+While the book is served, they are built beside it.
 """
 
 import argparse
 import functools
 import http.server
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,9 +75,20 @@ def serve(port):
             f"Port {port} is taken: choose another one with PORT=, say PORT={port + 1}."
         ) from None
     with listening:
-        build()
+        html = build()
         print(f"The course is at http://localhost:{port}  (Ctrl-C ends it)", flush=True)
+        threading.Thread(target=add_browser_notebooks, args=[html], daemon=True).start()
         listening.serve_forever()
+
+
+def add_browser_notebooks(html):
+    """Build the notebooks that run in the reader's browser; the pages say how it is."""
+    state = html / "lite.json"
+    if json.loads(state.read_text())["state"] != "ready":
+        state.write_text(json.dumps({"state": "building"}))
+    done = subprocess.run([sys.executable, "-m", "tools.lite", "build", html], cwd=ROOT)
+    if done.returncode and json.loads(state.read_text())["state"] == "building":
+        state.write_text(json.dumps({"state": "missing"}))
 
 
 def main():

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import formulas
+import launch
 import light
 import marks
 import mend
@@ -95,6 +96,7 @@ def setup(app):
     app.connect("doctree-resolved", marks.list_references)
     app.connect("html-page-context", fill_page, priority=900)
     places.connect(app)
+    launch.connect(app)
     formulas.setup(app)
     app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
