@@ -10,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import figures
 import formulas
 import launch
 import light
@@ -97,6 +98,7 @@ def setup(app):
     app.connect("html-page-context", fill_page, priority=900)
     places.connect(app)
     launch.connect(app)
+    figures.setup(app)
     formulas.setup(app)
     app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
