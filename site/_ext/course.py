@@ -8,6 +8,7 @@ import html
 import os
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
 import figures
@@ -88,8 +89,15 @@ def fill_page(app, pagename, templatename, context, doctree):
         context["metatags"] = (context.get("metatags") or "") + tag
 
 
+def digest():
+    """What changes when this extension does: then no page of an old build is right."""
+    sources = sorted(Path(__file__).parent.glob("*.*"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
 def setup(app):
     """Connect the parts to Sphinx."""
+    app.add_config_value("course_extension", digest(), rebuild="env")
     app.connect("config-inited", configure, priority=100)
     app.connect("builder-inited", add_static)
     app.connect("builder-inited", mend.mend_templates)
