@@ -28,7 +28,7 @@ PAGES = {  # of each kind one
     "notation.html": "text",
 }
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-FIGURES = {  # an audit's name: (what the table calls it, its unit in Lighthouse's units)
+FIGURES = {  # an audit's name: (what the table calls it, Lighthouse's units in one)
     "largest-contentful-paint": ("LCP, s", 1000),
     "total-blocking-time": ("TBT, s", 1000),
     "cumulative-layout-shift": ("CLS", 1),
@@ -75,8 +75,8 @@ def summary(reports):
     """The medians of several reports of one page.
 
     Returns:
-        a dict: each of CATEGORIES in points of 100, each of FIGURES in the table's unit,
-        and "failed", the names of what the accessibility audits found in any run.
+        a dict: each of CATEGORIES in points of 100, each of FIGURES in the table's
+        unit, and "failed", the accessibility audits that failed in any run.
     """
     row = {
         name: round(

@@ -19,6 +19,10 @@ ARGUMENTS = [
     # As with the cable pulled: no name but this machine's leads anywhere.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
+LOAD_IMAGES = """() => Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.decode().catch(() => {});
+})).then(() => true)"""
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
@@ -47,8 +51,9 @@ def served(folder):
 
 
 def settle(page):
-    """Start every widget, and wait until they and the page's letters are drawn."""
+    """Start every widget and image; wait until they and the letters are drawn."""
     page.wait_for_load_state("load")
+    page.evaluate(LOAD_IMAGES)
     page.evaluate("() => window.courseWidgets?.startAll().then(() => true)")
     page.evaluate("() => document.fonts.ready.then(() => true)")
 

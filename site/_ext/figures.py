@@ -81,7 +81,7 @@ def visit_image(self, node):
         self.body.append(
             f'<img class="{" ".join([kind, *node["classes"]])}" '
             f'src="{builder.imgpath}/{name}" alt="{escape(node.get("alt", ""))}" '
-            f'width="{width}" height="{height}" loading="lazy" decoding="async">\n'
+            f'width="{width:.0f}" height="{height:.0f}" loading="lazy">\n'
         )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 SCRIPT = "theme/pydata_sphinx_theme/static/scripts/fontawesome.js"
-PLACE = re.compile(r'<i class="([^"]*\bfa-[^"]*)"([^>]*)></i>')
+PLACE = re.compile(r'<(i|span) class="([^"]*\bfa-[^"]*)"([^>]*)></\1>')
 SETS = {  # class: what the script calls this set of icons
     "fa-brands": "fab",
     "fab": "fab",
@@ -26,7 +26,7 @@ def draw(page):
 
 
 def _drawing(place):
-    classes, attributes = place[1].split(), place[2]
+    classes, attributes = place[2].split(), place[3]
     name_of_set = next((SETS[name] for name in classes if name in SETS), "fas")
     found = [shape(name_of_set, name) for name in classes if name not in SETS]
     if not any(found):

@@ -12,7 +12,7 @@ from posixpath import normpath
 import purge
 
 STYLES = (  # later ones win
-    "styles/theme.css",
+    "basic.css",  # styles/theme.css does no more than ask for it
     "styles/pydata-sphinx-theme.css",
     "pygments.css",
     "styles/sphinx-book-theme.css",
@@ -41,6 +41,7 @@ UNUSED = (  # icons are drawn, and <details> folds
     "scripts/*.map",
     "styles/*.map",
     "vendor/fontawesome/webfonts/*",
+    "styles/theme.css",
     "togglebutton.css",
     "togglebutton.js",
     "design-tabs.js",
