@@ -88,8 +88,11 @@ class AttentionHeatmap(CourseWidget):
         return chosen
 
     def heights(self):
-        """As for every `CourseWidget`, for a sentence of two lines."""
-        return (890, 1540) if self.compare else (740, 960)
+        """As for every `CourseWidget`: more words take more lines and a larger map."""
+        n = len(self.sentences[self.sentence - 1]["tokens"])
+        if self.compare:
+            return 480 + 26 * n, 950 + 37 * n
+        return 340 + 28 * n, 760 + 17 * n
 
     def static(self):
         """The chosen word's weights, in its sentence and in the twin."""
@@ -100,9 +103,9 @@ class AttentionHeatmap(CourseWidget):
             shown.append((twin, twin["focus"]))
         lists = "".join(self._strip(*each) for each in shown)
         return (
-            f"<figure>{lists}<figcaption>Layer {self.layer}, head {self.head}: how much "
-            f"“{escape(first['tokens'][self.word])}” takes from each word.</figcaption>"
-            "</figure>"
+            f"<figure>{lists}<figcaption>Layer {self.layer}, head {self.head}: how "
+            f"much “{escape(first['tokens'][self.word])}” takes from each word."
+            "</figcaption></figure>"
         )
 
     def _strip(self, sentence, word):

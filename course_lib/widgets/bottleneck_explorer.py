@@ -85,10 +85,10 @@ class BottleneckExplorer(CourseWidget):
             for run in runs
         ]
         caption = (
-            f"Sequence accuracy on {task['title']}: mean (lowest to highest seed), with "
-            f"{self.hidden} numbers of state, after {self.budget * task['steps']:,} "
-            f"steps. Lengths beyond {lengths[task['trained'] - 1]} are longer than in "
-            "training."
+            f"Sequence accuracy on {task['title']}: mean (lowest to highest seed), "
+            f"with {self.hidden} numbers of state, after "
+            f"{self.budget * task['steps']:,} steps. Lengths beyond "
+            f"{lengths[task['trained'] - 1]} are longer than in training."
         )
         return table(caption, [f"length in {task['units'][1]}", *lengths], rows)
 

@@ -99,9 +99,9 @@ class QKVCalculator(CourseWidget):
         ]
         divisor = " / √d_k" if self.scale else ""
         caption = (
-            f"The query {_text(self.query)} is compared with every key; the softmax of "
-            f"score / {self.temperature:g} gives the weights; their sum over the values "
-            f"is the output {_text(output)}."
+            f"The query {_text(self.query)} is compared with every key; the softmax "
+            f"of score / {self.temperature:g} gives the weights; the sum of the values "
+            f"by these weights is the output {_text(output)}."
         )
         header = ["position", "key", f"score{divisor}", "weight", "value"]
         return table(caption, header, rows)

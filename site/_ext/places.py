@@ -1,7 +1,7 @@
 """Places for the course's widgets: a static form that steps back when scripts run.
 
-A notebook's output holds a widget both as a view and as HTML. The page gets both, in one
-place: site/js/widgets.js starts the view when the reader comes near; on paper and
+A notebook's output holds a widget both as a view and as HTML. The page gets both, in
+one place: site/js/widgets.js starts the view when the reader comes near; on paper and
 without scripts the HTML is what there is. The directive `course-widget` makes the same
 place in a Markdown page.
 """
