@@ -3,8 +3,8 @@
 #
 # **The question.** How can a network look something up, and learn *where* to look?
 #
-# **You need** Python, the dot product and the chain rule. **Time:** about 50 minutes,
-# and about 100 for the exercises. **Level:** first steps. Chapter 1 is not needed.
+# **You need** Python, the dot product and the chain rule, and not chapter 1. **Time:**
+# about 50 minutes, and about 100 for the exercises. **Level:** first steps.
 #
 # Read this sentence: *What is the capital of France?*
 #

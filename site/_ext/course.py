@@ -4,13 +4,13 @@ Scripts, fonts and formulas come from site/vendor/ and never from another host. 
 repository's address comes from pyproject.toml, or from the environment in a fork's CI.
 """
 
-import html
 import os
 import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
 
+import facts
 import figures
 import formulas
 import launch
@@ -18,11 +18,11 @@ import light
 import marks
 import mend
 import places
-from docutils import nodes
+import publish
+import terms
 
 ROOT = Path(__file__).resolve().parents[2]
-STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js")]
-DESCRIPTION_LENGTH = 155  # what search engines show
+STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js", "pictures")]
 
 
 def repository():
@@ -39,6 +39,8 @@ def configure(app, config):
     """Point Jupyter Book at our own files and at the repository."""
     config.nb_ipywidgets_js = {}  # site/js/widgets.js does it without the manager
     config.html_math_renderer = "course"
+    config.html_baseurl = publish.address(repository())
+    config.html_additional_pages[publish.NOT_FOUND] = "404.html"
     config.html_theme_options.update(
         repository_url=repository(),
         repository_branch=os.environ.get("COURSE_BRANCH", "main"),
@@ -68,25 +70,9 @@ def add_static(app):
     app.add_js_file("course.js", defer="defer")
 
 
-def describe(doctree):
-    """The page's first paragraph without formulas, cut at a word."""
-    for paragraph in doctree.findall(nodes.paragraph):
-        text = " ".join(paragraph.astext().split())
-        if not any(paragraph.findall(nodes.math)) and len(text.split()) > 5:
-            if len(text) <= DESCRIPTION_LENGTH:
-                return text
-            return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
-    return ""
-
-
 def fill_page(app, pagename, templatename, context, doctree):
-    """Give the page its description and its starting colour scheme."""
+    """Give the page its starting colour scheme."""
     context["default_mode"] = "auto"
-    description = describe(doctree) if doctree else ""
-    if description and 'name="description"' not in (context.get("metatags") or ""):
-        content = html.escape(description, quote=True)
-        tag = f'<meta name="description" content="{content}">'
-        context["metatags"] = (context.get("metatags") or "") + tag
 
 
 def digest():
@@ -106,8 +92,11 @@ def setup(app):
     app.connect("html-page-context", fill_page, priority=900)
     places.connect(app)
     launch.connect(app)
+    facts.setup(app)
     figures.setup(app)
     formulas.setup(app)
+    publish.setup(app)
+    terms.setup(app)
     app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

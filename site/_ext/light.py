@@ -24,6 +24,7 @@ STYLES = (  # later ones win
     "colours.css",
     "course.css",
     "landing.css",
+    "reading.css",
 )
 SCRIPTS = (  # in the order in which they need each other
     "documentation_options.js",
@@ -35,6 +36,7 @@ SCRIPTS = (  # in the order in which they need each other
     "scripts/pydata-sphinx-theme.js",
     "scripts/sphinx-book-theme.js",
     "course.js",
+    "previews.js",
 )
 UNUSED = (  # icons are drawn, and <details> folds
     "scripts/fontawesome.js",
@@ -71,6 +73,7 @@ HEAD = """<meta name="viewport" content="width=device-width, initial-scale=1">
 {fonts}
   <link rel="stylesheet" href="{root}_static/site.css?v=0">
   <script defer src="{root}_static/site.js?v=0"></script>
+  <link rel="apple-touch-icon" href="{root}_static/icon.png">
   """
 FONT = (
     '  <link rel="preload" as="font" type="font/woff2" crossorigin '

@@ -8,6 +8,7 @@ import re
 
 import icons
 import light
+import publish
 
 REPAIRS = (
     # The visible text names the wide search button; a label of its own hid part of it.
@@ -40,4 +41,11 @@ def mend_templates(app):
     """Have Sphinx mend each page as it is written."""
     templates = app.builder.templates
     render = templates.render
-    templates.render = lambda name, context: mend(render(name, context))
+
+    def render_and_mend(name, context):
+        page = mend(render(name, context))
+        if context.get("pagename") == publish.NOT_FOUND:
+            page = publish.make_absolute(page, app.config.html_baseurl)
+        return page
+
+    templates.render = render_and_mend
