@@ -63,14 +63,14 @@ function outcome({ state, word, first, panels: [panel, other] }) {
 function strip(page, which) {
   const element = make("ol", { className: "heatmap-strip" });
   const choose = (i) => page.set("word", i);
-  const hover = (i) => (event) => event.pointerType === "mouse" && page.hover(i);
   let known;
   const word = (token, i) => {
     const face = make("span", { className: "heatmap-word" }, token);
     const input = make("input", { type: "radio", name: "word", onchange: () => choose(i) });
     input.setAttribute("aria-label", `${token}, word ${i + 1}`);
     const item = which ? face : make("label",
-      { onpointerenter: hover(i), onpointerleave: hover() }, input, face);
+      { onpointerenter: () => page.hover(i), onpointerleave: () => page.hover() },
+      input, face);
     return make("li", {}, item, make("span", { className: "heatmap-weight" }));
   };
   const show = ({ panels, state }) => {
