@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import urllib.request
 import zipfile
+from http.client import HTTPException
 from pathlib import Path
 
 from tools import vendor
@@ -25,6 +26,17 @@ PATIENCE = 20  # seconds that a server may stay silent
 
 class Unreachable(Exception):
     """A source gave nothing; its text says why."""
+
+
+# What a source, or a file that it broke off, can raise.
+TROUBLE = (
+    Unreachable,
+    OSError,
+    EOFError,
+    HTTPException,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 
 def read_lock():
@@ -54,7 +66,7 @@ def fetch(lock, cache=CACHE):
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             try:
                 SOURCES[source](lock, names, Path(folder))
-            except (Unreachable, OSError, tarfile.TarError) as problem:
+            except TROUBLE as problem:
                 reasons.append(f"{source}: {problem}")
             keep_what_is_right(lock, names, Path(folder), cache)
     left = missing(lock, cache)
