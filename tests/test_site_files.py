@@ -1,9 +1,7 @@
 """The built book as files: what it names, what it holds, and the tools that make it."""
 
-import ast
 import base64
 import json
-import os
 import re
 import socket
 import urllib.request
@@ -14,7 +12,6 @@ import pytest
 from browser import served
 from test_site import CHAPTERS, NOTEBOOKS, ROOT
 
-from course_lib.in_numpy.ops import softmax
 from course_lib.plotting import palette
 from tools import serve, vendor
 
@@ -83,17 +80,6 @@ def course(monkeypatch):
     return course
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_launch_links_lead_to_the_repository(html, course, name):
-    repository = course.repository().removeprefix("https://github.com/")
-    notebook = name.replace(".html", ".ipynb")
-    links = re.findall(r'href="([^"]+)"', (html / name).read_text())
-    branch = os.environ.get("COURSE_BRANCH", "main")
-    binder = f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/"
-    colab = f"https://colab.research.google.com/github/{repository}/blob/{branch}/"
-    assert binder + notebook in links and colab + notebook in links
-
-
 def test_repository_has_one_home_and_a_fork_overrides_it(course, monkeypatch):
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     project = (ROOT / "pyproject.toml").read_text()
@@ -137,25 +123,6 @@ def test_map_links_the_chapters_that_are_there_and_marks_the_others():
     assert [each[1].replace(".ipynb", ".html") for each in linked if each] == CHAPTERS
     for entry, link in list(zip(entries, linked, strict=True))[1:]:
         assert ("*To come.*" in entry) == (link is None)
-
-
-def test_first_page_shows_the_weights_of_the_chapter():
-    shown = re.findall(
-        r'--weight: ([\d.]+)"><span class="course-word">(.+?)</span> '
-        r'<span class="course-weight">([\d.]+)</span>',
-        (ROOT / "index.md").read_text(),
-    )
-    chapter = json.loads((ROOT / "chapters" / "02_query_key_value.ipynb").read_text())
-    texts = [
-        "".join(output.get("text", ""))
-        for cell in chapter["cells"]
-        for output in cell.get("outputs", [])
-    ]
-    scores = ast.literal_eval(next(t for t in texts if t.startswith("{'What'")))
-    weights = softmax(np.array(list(scores.values()))).round(2)
-    assert [word for _, word, _ in shown] == list(scores)
-    assert [float(bar) for bar, _, _ in shown] == weights.tolist()
-    assert [float(number) for _, _, number in shown] == weights.tolist()
 
 
 def test_server_says_what_a_font_is(html):
