@@ -59,9 +59,13 @@ def _label(node):
 def _polished(parts):
     """Copies of the nodes behind a label, as a text that stands alone."""
     parts = [part.deepcopy() for part in parts]
+    while not parts[0].astext().strip():  # the end of a line
+        parts.pop(0)
     if isinstance(parts[0], nodes.Text):
         text = parts[0].lstrip()
         parts[0] = nodes.Text(text[:1].upper() + text[1:])
+    while not parts[-1].astext().strip():
+        parts.pop()
     if isinstance(parts[-1], nodes.Text):
         parts[-1] = nodes.Text(parts[-1].rstrip().removesuffix("."))
     return parts

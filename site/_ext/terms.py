@@ -28,6 +28,7 @@ NO_PLACE = (  # a link inside these would be wrong, or in the way
     nodes.table,
     nodes.caption,
 )
+NO_CLASS = {"course-facts", "course-map"}  # there they would be clutter
 PLURALS = (("y", "ies"), ("", "s"))
 
 
@@ -60,7 +61,7 @@ def link(app, doctree, docname):
 def _may_hold_a_link(text):
     node = text.parent
     while node is not None:
-        if isinstance(node, NO_PLACE) or "course-facts" in node.get("classes", ()):
+        if isinstance(node, NO_PLACE) or NO_CLASS & set(node.get("classes", ())):
             return False
         node = node.parent
     return True
