@@ -76,9 +76,11 @@ def fill_page(app, pagename, templatename, context, doctree):
 
 
 def digest():
-    """What changes when this extension does: then no page of an old build is right."""
-    sources = sorted(Path(__file__).parent.glob("*.*"))
-    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    """What changes when a file of ours does: then every page is to be made anew."""
+    folders = ("_ext", "css", "js", "pictures", "templates")
+    files = [path for name in folders for path in (ROOT / "site" / name).rglob("*.*")]
+    ours = sorted(path for path in files if path.suffix != ".pyc")
+    return sha256(b"".join(path.read_bytes() for path in ours)).hexdigest()
 
 
 def setup(app):
