@@ -4,8 +4,8 @@ import hashlib
 import json
 import random
 import re
+import signal
 import tarfile
-from subprocess import CompletedProcess
 
 import nbformat
 import pytest
@@ -255,22 +255,46 @@ def test_a_book_without_its_browser_notebooks_says_so(html):
     assert not (html / build.FOLDER).exists()
 
 
-@pytest.mark.parametrize("code, after", [(1, "missing"), (0, "ready")])
-def test_serving_says_how_far_the_browser_notebooks_are(
-    monkeypatch, tmp_path, code, after
+@pytest.fixture
+def book(monkeypatch, tmp_path):
+    """A folder to build into, without success, and how it was meanwhile."""
+    seen = []
+
+    def colab_address(folder):
+        return COLAB
+
+    def place(folder, colab):
+        seen.append(json.loads((folder / build.STATE).read_text())["state"])
+        raise SystemExit("there is no network")
+
+    monkeypatch.setattr(build, "colab_address", colab_address)
+    monkeypatch.setattr(build, "place", place)
+    return tmp_path, seen
+
+
+@pytest.mark.parametrize(
+    "before, meanwhile, after",
+    [("missing", "building", "missing"), ("ready", "ready", "ready")],
+)
+def test_a_build_that_fails_leaves_the_pages_telling_the_truth(
+    book, before, meanwhile, after
 ):
-    state = tmp_path / build.STATE
-    state.write_text(json.dumps({"state": "missing"}))
+    folder, seen = book
+    build.tell(folder, state=before)
+    with pytest.raises(SystemExit):
+        build.build(folder)
+    assert seen == [meanwhile]
+    assert json.loads((folder / build.STATE).read_text()) == {"state": after}
 
-    def run(command, **options):
-        assert json.loads(state.read_text()) == {"state": "building"}
-        if code == 0:
-            state.write_text(json.dumps({"state": "ready"}))
-        return CompletedProcess(command, code)
 
-    monkeypatch.setattr(serve.subprocess, "run", run)
-    serve.add_browser_notebooks(tmp_path)
-    assert json.loads(state.read_text()) == {"state": after}
+def test_serving_ends_what_is_still_being_built(monkeypatch, tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(serve.sys, "executable", str(slow))
+    with serve.add_browser_notebooks(tmp_path) as building:
+        assert building.poll() is None
+    assert building.returncode == -signal.SIGTERM
 
 
 def test_the_browser_notebooks_need_a_book_to_be_built_into(tmp_path):

@@ -10,12 +10,11 @@ While the book is served, they are built beside it.
 import argparse
 import functools
 import http.server
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,18 +76,20 @@ def serve(port):
     with listening:
         html = build()
         print(f"The course is at http://localhost:{port}  (Ctrl-C ends it)", flush=True)
-        threading.Thread(target=add_browser_notebooks, args=[html], daemon=True).start()
-        listening.serve_forever()
+        with add_browser_notebooks(html):
+            listening.serve_forever()
 
 
+@contextmanager
 def add_browser_notebooks(html):
-    """Build the notebooks that run in the reader's browser; the pages say how it is."""
-    state = html / "lite.json"
-    if json.loads(state.read_text())["state"] != "ready":
-        state.write_text(json.dumps({"state": "building"}))
-    done = subprocess.run([sys.executable, "-m", "tools.lite", "build", html], cwd=ROOT)
-    if done.returncode and json.loads(state.read_text())["state"] == "building":
-        state.write_text(json.dumps({"state": "missing"}))
+    """Build the notebooks that run in the browser while something else is done."""
+    command = [sys.executable, "-m", "tools.lite", "build", html]
+    # In a session of its own, so that a Ctrl-C is ours alone.
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as building:
+        try:
+            yield building
+        finally:
+            building.terminate()
 
 
 def main():

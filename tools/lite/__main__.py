@@ -6,6 +6,7 @@ python -m tools.lite lock             write site/lite.lock.json anew, from its "
 """
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and tidy up
     try:
         main()
     except KeyboardInterrupt:

@@ -23,8 +23,37 @@ PAGES = ["index.html", "notebooks/index.html", "tree/index.html"]
 
 
 def build(html):
-    """Build the browser notebooks into the book of the folder `html`."""
+    """Build the browser notebooks into the book of the folder `html`.
+
+    Meanwhile and in the end, `lite.json` tells the pages of the book how it is.
+    """
     colab = colab_address(html)
+    if not is_ready(html):
+        tell(html, state="building")
+    try:
+        tell(html, state="ready", **place(html, colab))
+    finally:
+        if not is_ready(html):
+            tell(html, state="missing")
+
+
+def tell(html, **state):
+    """Say to the pages of the book how it is with the browser notebooks."""
+    (html / STATE).write_text(json.dumps(state))
+
+
+def is_ready(html):
+    """Whether the pages of the book say that the browser notebooks are there."""
+    return json.loads((html / STATE).read_text())["state"] == "ready"
+
+
+def place(html, colab):
+    """Put the browser notebooks into the book's folder; gives what they weigh.
+
+    Args:
+        html:  the book's folder
+        colab: address of the course in Colab
+    """
     locked = files.read_lock()
     files.fetch(locked)
     config = json.loads((CONFIG / "jupyter-lite.json").read_text())
@@ -32,10 +61,10 @@ def build(html):
     preloaded = plugins[KERNEL]["loadPyodideOptions"]["packages"]
     with tempfile.TemporaryDirectory(dir=html.parent) as folder:
         made = assemble(locked, preloaded, colab, Path(folder))
-        state = {"state": "ready", **sizes(made, locked, preloaded)}
+        weights = sizes(made, locked, preloaded)
         shutil.rmtree(html / FOLDER, ignore_errors=True)
         os.replace(made, html / FOLDER)
-    (html / STATE).write_text(json.dumps(state))
+    return weights
 
 
 def colab_address(html):
