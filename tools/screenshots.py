@@ -60,7 +60,7 @@ def settle(page):
 
 def pages(html):
     """The pages of a built book that people read, as paths below its folder."""
-    made = {"genindex.html", "search.html"}
+    made = {"404.html", "genindex.html", "search.html"}
     found = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
     return [n for n in found if n not in made and not n.startswith(("_", "lite/"))]
 
