@@ -14,6 +14,7 @@ import facts
 import figures
 import formulas
 import launch
+import library
 import light
 import marks
 import mend
@@ -98,6 +99,7 @@ def setup(app):
     figures.setup(app)
     formulas.setup(app)
     publish.setup(app)
+    library.connect(app)
     terms.setup(app)
     app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
