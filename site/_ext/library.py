@@ -132,6 +132,8 @@ class Api(SphinxDirective):
         for method in entry.members:
             name = f"{entry.name}.{method.name}"
             one = self.signature(module, "method", name, method.signature)
+            prefix = one.next_node(addnodes.desc_addname)
+            prefix.parent.remove(prefix)  # it stands below its class
             inner = one.next_node(addnodes.desc_content)
             inner += docstrings.render(method.docstring, self.link_from(module))
             content += one.children
