@@ -54,7 +54,7 @@ COLOURS = """(selector) => {
     return [...new Set(pairs.map(JSON.stringify))].map(JSON.parse);
 }"""
 # How many characters stand in each line of text, the last of a paragraph aside.
-LINES = """() => [...document.querySelectorAll(".bd-article section > p")].flatMap(p => {
+LINES = """() => [...document.querySelectorAll(".bd-article section > p")].map((p) => {
     const texts = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
     const range = document.createRange(), lines = [];
     let bottom = -Infinity;
@@ -69,7 +69,7 @@ LINES = """() => [...document.querySelectorAll(".bd-article section > p")].flatM
         }
     }
     return lines.slice(0, -1);
-})"""
+}).flat()"""
 
 WORN = {
     "query": "strong.query, code.query, .n-Query, .mjx-c1D45E.TEX-I, .mjx-c1D444.TEX-I",

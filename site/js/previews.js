@@ -40,7 +40,7 @@
     if (!html || wanted !== link) return;
     hide();
     box.innerHTML = html; // our own build made it
-    document.body.append(box);
+    document.querySelector("main").append(box);
     box.showPopover?.();
     place(link);
     link.setAttribute("aria-describedby", box.id);
