@@ -30,6 +30,14 @@ RUN = """async (cells) => {
 }"""
 
 
+SLIDER = """
+import ipywidgets
+slider, label = ipywidgets.IntSlider(value=3), ipywidgets.Label()
+slider.observe(lambda change: setattr(label, "value", f"now {change.new}"), "value")
+display(slider, label)
+"""
+
+
 @pytest.fixture(scope="module")
 def site(html, tmp_path_factory):
     """The folder of a book with its browser notebooks."""
@@ -133,9 +141,11 @@ def open_notebook(page, address, name):
 
 
 def wait_for_cells(notebook):
-    """Wait until the notebook's cells are there."""
+    """Wait until the notebook's cells are there and something will run them."""
     notebook.locator(".jp-CodeCell").first.wait_for()
-    notebook.locator(".jp-Notebook [role=feed]").wait_for()
+    notebook.wait_for_function(
+        "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    )
 
 
 def choose(notebook, menu, item):
@@ -238,3 +248,22 @@ def test_the_numpy_part_of_every_chapter_runs(page, address, site):
         saved = nbformat.read(site / "lite" / "files" / f"{name}.ipynb", as_version=4)
         code = [cell.source for cell in saved.cells if cell.cell_type == "code"]
         assert notebook.evaluate(RUN, code) is None, name
+
+
+def test_widgets_obey_the_keyboard_and_tell_python(page, address):
+    notebook = open_notebook(page, address, f"exercises/{EXERCISES[0]}")
+    cell = notebook.locator(".jp-CodeCell").first
+    run(cell, "import torch")
+    cell.get_by_text("NoTorch: PyTorch does not run in the browser").wait_for(
+        timeout=START
+    )
+    run(cell, SLIDER)
+    cell.locator(".noUi-handle").focus(timeout=START)
+    notebook.keyboard.press("ArrowRight")
+    cell.get_by_text("now 4").wait_for()
+
+
+def run(cell, text):
+    """Replace what a cell says, and run it."""
+    write(cell, text)
+    cell.page.keyboard.press("Control+Enter")

@@ -26,9 +26,15 @@ NO_TRACES = shutil.ignore_patterns("__pycache__")
 NO_TORCH = '''\
 """Stands where PyTorch would be, and says why it is not."""
 
-raise ImportError(
-    "PyTorch does not run in the browser. Open this notebook in Colab or Binder, where "
-    "it does: the menu of its page in the course, at the top, has both."
+
+class NoTorch(ImportError):
+    def _render_traceback_(self):
+        return [f"{type(self).__name__}: {self}"]
+
+
+raise NoTorch(
+    "PyTorch does not run in the browser. Open this notebook in Colab or Binder "
+    "instead: the menu of its page in the course has both."
 )
 '''
 
