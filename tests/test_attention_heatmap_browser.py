@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from browser import served
 from test_attention_heatmap import HEADS, LAYERS, small_sentences
 from test_bottleneck_explorer_browser import contrast
 from widget_page import model, mount
@@ -218,3 +219,15 @@ def test_words_can_be_read_at_every_weight(heatmap, theme):
     ratios = [contrast(*pair) for pair in pairs]
     assert min(ratios) >= 4.5
     assert ratios == sorted(ratios, reverse=True)  # the more weight, the more colour
+
+
+def test_a_link_into_the_first_page_shows_another_head(html, new_page):
+    page = new_page()
+    with served(html) as address:
+        page.goto(f"{address}/index.html?heatmap.sentence=4&heatmap.word=7")
+        page.locator(".course-live").wait_for()
+        strip = page.locator(".heatmap .heatmap-strip").first
+        assert strip.get_attribute("aria-label").endswith("it was rolling.\u201d")
+        shown = [float(x) for x in strip.locator(".heatmap-weight").all_inner_texts()]
+        expected = weights_of(AttentionHeatmap.of_minilm().sentences[3])[3, 1, 7]
+        assert shown == expected.round(2).tolist()

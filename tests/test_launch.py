@@ -238,6 +238,8 @@ def test_an_environment_from_binders_files_runs_a_chapter_and_an_exercise(
         (copy / "hidden").rename(copy / "course_lib")
     code = "from course_lib.pretrained.minilm import load_minilm as f; print(f()[1])"
     assert "Tokenizer" in binder.run("python", "-c", code, cwd=tmp_path)
+    code = "from course_lib.widgets import AttentionHeatmap as A; print(A.of_minilm())"
+    assert "AttentionHeatmap" in binder.run("python", "-c", code, cwd=tmp_path)
 
 
 @pytest.mark.environments
