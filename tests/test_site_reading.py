@@ -80,6 +80,35 @@ def test_search_finds_a_formula_a_name_and_a_term(html, new_page, words, expecte
         assert page.evaluate(AXE) == []
 
 
+# Formulas that the mark behind them has left for the next line.
+STRAY = """() => [...document.querySelectorAll(".bd-article .math")].filter(formula => {
+    const range = document.createRange();
+    const texts = document.createTreeWalker(formula.closest("p, li, td, dd, summary") ??
+        formula.parentElement, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        if (!(formula.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)
+            || formula.contains(text)) continue;
+        if (!/^[.,;:!?)]/.test(text.data)) return false;
+        range.setStart(text, 0);
+        range.setEnd(text, 1);
+        const mark = range.getBoundingClientRect();
+        return mark.height && mark.left < formula.getBoundingClientRect().left;
+    }
+}).map((formula) => formula.textContent)"""
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_no_line_opens_with_the_mark_behind_a_formula(html, new_page, width):
+    page = new_page(width=width)
+    with served(html) as address:
+        page.goto(f"{address}/{CHAPTER_2}")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(d => d.open = true)"
+        )
+        assert page.evaluate(STRAY) == []
+
+
 # Previews -----------------------------------------------------------------------------
 
 

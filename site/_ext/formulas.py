@@ -5,6 +5,7 @@ it made is kept beside the doctrees, so a build without new formulas starts none
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ SCRIPT = Path(__file__).with_name("typeset.cjs")
 MATHJAX = SITE / "vendor" / "node" / "mathjax"
 FONTS = "mathjax"  # beside the style sheet
 STYLES = "formulas.css"
+BEFORE = re.compile(r"[(\[\u201c\u2018]+$")
+AFTER = re.compile(r"^[-.,;:!?)\]\u2019\u201d]+")
 LOGGER = logging.getLogger(__name__)
 
 
@@ -88,11 +91,27 @@ def find_node():
     return node
 
 
+def keep_together(app, doctree, docname):
+    """Keep formulas on one line with the marks that touch them: "($d_k$)," is one."""
+    for formula in list(doctree.findall(nodes.math)):
+        parent, place = formula.parent, formula.parent.index(formula)
+        pieces = [formula.deepcopy()]
+        for neighbour, marks in ((place - 1, BEFORE), (place + 1, AFTER)):
+            text = parent[neighbour] if 0 <= neighbour < len(parent) else None
+            touching = isinstance(text, nodes.Text) and marks.search(text)
+            if touching:
+                rest = text[: touching.start()] + text[touching.end() :]
+                parent[neighbour] = nodes.Text(rest)
+                mark = nodes.Text(touching[0])
+                pieces = [mark, *pieces] if marks is BEFORE else [*pieces, mark]
+        if len(pieces) > 1:
+            parent[place] = nodes.inline("", "", *pieces, classes=["course-together"])
+
+
 def visit_inline(self, node):
     """Write a formula in a line of text."""
-    self.body.append(
-        self.starttag(node, "span", "", CLASS="math notranslate nohighlight")
-    )
+    opening = self.starttag(node, "span", "", CLASS="math notranslate nohighlight")
+    self.body.append(opening)
     self.body.append(_set(self, node, node.astext(), display=False) + "</span>")
     raise nodes.SkipNode
 
@@ -134,4 +153,5 @@ def setup(app):
     """Have Sphinx write formulas with our two functions."""
     app.add_html_math_renderer("course", (visit_inline, None), (visit_display, None))
     app.connect("builder-inited", _open)
+    app.connect("doctree-resolved", keep_together)
     app.connect("build-finished", _close)
