@@ -249,6 +249,8 @@ def test_paper_gets_the_static_form_in_light_colours(open_page, name):
     assert static.is_visible() and not page.locator(".course-widget").is_visible()
     ground = static.evaluate("(e) => getComputedStyle(e).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
+    kept = static.evaluate("(e) => getComputedStyle(e).minHeight")
+    assert kept in {"0px", "auto"}  # paper keeps no room for a widget
 
 
 def test_text_in_a_static_form_is_never_markup():
