@@ -248,6 +248,7 @@ def test_a_link_turns_to_the_notebook_when_it_is_ready_meanwhile(html, new_page)
             assert link.evaluate("link => link.href") == target
         page.goto(f"{address}/browser.html")
         page.get_by_text("The first time it loads at most 40 MB.").wait_for()
+        page.get_by_text("This copy of the course has it.").wait_for()
 
 
 def test_a_book_without_its_browser_notebooks_says_so(html):

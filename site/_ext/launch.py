@@ -14,6 +14,11 @@ from docutils import nodes
 ABOUT = "browser"  # the page that says what to expect
 STATE = "lite.json"
 ICON = "_static/images/logo_jupyterlite.svg"
+# As long as what the script puts in its place, so that nothing jumps.
+NOTE = (
+    "Nothing to install. It loads some tens of megabytes once, and starts in about "
+    "half a minute."
+)
 CALLS = {
     "chapters": "Run this chapter in your browser",
     "exercises": "Answer these questions in your browser",
@@ -34,7 +39,7 @@ def add_link(app, doctree, docname):
     text = (
         f'<p class="course-launch"><a class="launch-here" href="{about}" '
         f'data-notebook="{html.escape(docname)}.ipynb">{call(docname)}</a> '
-        f'<span class="launch-note">Nothing to install.</span> '
+        f'<span class="launch-note">{NOTE}</span> '
         f'<a href="{about}">What to expect</a></p>'
     )
     place = title.parent.index(title) + 1

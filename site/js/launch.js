@@ -14,16 +14,18 @@
     return `${Math.ceil(bytes / 1e6)} MB`;
   }
 
+  function say(selector, text) {
+    for (const place of document.querySelectorAll(selector)) place.textContent = text;
+  }
+
   function show(state) {
+    const ready = state.state === "ready";
     const note = NOTES[state.state](state);
-    for (const place of document.querySelectorAll(".launch-note")) {
-      place.textContent = note;
-    }
-    if (state.state !== "ready") return;
+    say(".launch-note", note);
+    say(".launch-state", ready ? "This copy of the course has it." : note);
+    if (!ready) return;
     for (const name of ["start", "figures"]) {
-      for (const place of document.querySelectorAll(`.launch-${name}`)) {
-        place.textContent = megabytes(state[name]);
-      }
+      say(`.launch-${name}`, megabytes(state[name]));
     }
     const notebook = document.querySelector("a[data-notebook]")?.dataset.notebook;
     const links = ".launch-here, .btn-launch-here";
