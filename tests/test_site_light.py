@@ -87,7 +87,7 @@ JUMPS = """
 
 
 def test_nothing_jumps_while_a_chapter_loads_and_is_read(html, new_page):
-    page = new_page()
+    page = new_page(width=390, height=844)
     page.add_init_script(JUMPS)
     with served(html) as address:
         page.goto(f"{address}/{CHAPTER_1}")
