@@ -92,6 +92,14 @@ def test_what_is_there_is_checked_and_not_fetched_again(sources, tmp_path):
     assert (tmp_path / "wheel").read_text() == "right"
 
 
+def test_what_has_another_hash_is_not_kept(sources, tmp_path):
+    texts, _ = sources
+    texts["first"] = "wrong"
+    with pytest.raises(SystemExit, match="another hash"):
+        files.fetch(small_lock(wheel=("right", ["first"])), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_no_source_has_stops_with_its_name_and_the_reasons(
     sources, tmp_path
 ):
@@ -175,9 +183,15 @@ def test_a_cell_that_is_only_read_shows_what_it_printed_and_drew():
     assert text.attachments == {"figure-1.svg": {"image/svg+xml": "PHN2Zy8+"}}
 
 
-def test_exercises_go_to_the_browser_as_they_are(copied):
-    for path in (files.ROOT / "exercises").glob("*.ipynb"):
-        assert (copied / "exercises" / path.name).read_bytes() == path.read_bytes()
+def test_exercises_go_to_the_browser_as_they_are(monkeypatch, tmp_path):
+    cell = nbformat.v4.new_code_cell("answer = ...", metadata={"tags": ["torch"]})
+    path = tmp_path / "exercises" / "01_name.ipynb"
+    path.parent.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    monkeypatch.setattr(copies, "ROOT", tmp_path)
+    copies.write(tmp_path / "copies", COLAB)
+    copy = tmp_path / "copies" / "exercises" / path.name
+    assert copy.read_bytes() == path.read_bytes()  # so its answers can be graded
 
 
 def test_a_part_of_the_library_says_what_it_needs():
@@ -191,6 +205,29 @@ def test_a_part_of_the_library_says_what_it_needs():
     assert of_module["course_lib.data.number_words"] == {"num2words"}
     assert of_module["course_lib.widgets"] >= {"anywidget"}
     assert "course_lib.grading" not in of_module  # a check waits for NumPy alone
+
+
+def test_a_module_needs_what_the_packages_around_its_imports_need(
+    monkeypatch, tmp_path
+):
+    texts = {
+        "course_lib/__init__.py": "",
+        "course_lib/one.py": "def f():\n    from course_lib.two.three import x",
+        "course_lib/two/__init__.py": "import numpy.linalg",
+        "course_lib/two/three.py": "import os",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(needs, "ROOT", tmp_path)
+    assert needs.closure("course_lib.one") == {"numpy", "os"}
+    assert needs.groups({"numpy": "numpy"}) == {
+        frozenset(["numpy"]): [
+            "course_lib.one",
+            "course_lib.two",
+            "course_lib.two.three",
+        ]
+    }
 
 
 NOTEBOOKS = [p.relative_to(files.ROOT).with_suffix("") for p in copies.notebooks()]
