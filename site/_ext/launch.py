@@ -68,7 +68,8 @@ def add_button(app, pagename, templatename, context, doctree):
 def tell_that_it_is_missing(app, exception):
     """Say so to the pages, unless an earlier build left the browser notebooks."""
     path = Path(app.outdir, STATE)
-    ready = path.exists() and json.loads(path.read_text())["state"] == "ready"
+    there = path.exists() and Path(app.outdir, "lite").exists()
+    ready = there and json.loads(path.read_text())["state"] == "ready"
     if exception is None and app.builder.format == "html" and not ready:
         path.write_text(json.dumps({"state": "missing"}))
 

@@ -44,7 +44,8 @@ def tell(html, **state):
 
 def is_ready(html):
     """Whether the pages of the book say that the browser notebooks are there."""
-    return json.loads((html / STATE).read_text())["state"] == "ready"
+    path = html / STATE
+    return path.exists() and json.loads(path.read_text())["state"] == "ready"
 
 
 def place(html, colab):
