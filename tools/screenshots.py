@@ -76,7 +76,11 @@ def main(folder):
         for scheme in ("light", "dark"):
             for device, width in WIDTHS.items():
                 size = {"width": width, "height": 844}
-                page = browser.new_page(viewport=size, color_scheme=scheme)
+                page = browser.new_page(
+                    viewport=size,
+                    color_scheme=scheme,
+                    reduced_motion="reduce",  # no picture of a thing on its way
+                )
                 for name in pages(html):
                     page.goto(f"{address}/{name}")
                     settle(page)
