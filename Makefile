@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 PORT ?= 8000
 IN_VENV = .venv/bin/python
 
-.PHONY: help serve test notebooks lint bench setup-site setup-test
+.PHONY: help serve test notebooks lint bench lighthouse setup-site setup-test
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,10 @@ lint: setup-test ## check the style of the code (ruff)
 
 bench: setup-test ## measure speed and memory against peers (minutes)
 	@$(IN_VENV) -m benchmarks
+
+lighthouse: setup-test ## measure four pages with Lighthouse (10 minutes)
+	@$(IN_VENV) tools/serve.py build
+	@$(IN_VENV) -m tools.lighthouse
 
 setup-site setup-test: setup-%:
 	@command -v "$(PYTHON)" >/dev/null || { echo "setup: there is no" \

@@ -19,7 +19,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_lib.plotting import print_source, show, use_course_style
+from course_lib.plotting import bin_names, print_source, show, use_course_style
 
 use_course_style()
 rng = np.random.default_rng(0)
@@ -151,6 +151,39 @@ show(
 #
 # So the first word's gradient is a product of as many factors as there are words. The
 # library's version adds up the weights' share on the way.
+#
+# <details>
+# <summary>Derivation: one step of the GRU, backwards</summary>
+#
+# Write $g = dh'$ for what arrives at the new state $h' = z \odot h + (1 - z) \odot
+# \tilde{h}$. It goes to the three things that $h'$ is made of:
+#
+# $$
+# dz = (h - \tilde{h}) \odot g, \qquad d\tilde{h} = (1 - z) \odot g, \qquad
+# \text{and } z \odot g \text{ straight to } h
+# $$
+#
+# Then through the squashing. The slope of $\tanh$ is $1 - \tanh^2$, that of $\sigma$ is
+# $\sigma (1 - \sigma)$. With $a_n$, $a_z$ and $a_r$ for what stood inside,
+#
+# $$
+# \begin{aligned}
+# da_n &= (1 - \tilde{h}^2) \odot d\tilde{h} \\
+# da_z &= z \odot (1 - z) \odot dz \\
+# da_r &= r \odot (1 - r) \odot (W_{hn}\, h + b_{hn}) \odot da_n
+# \end{aligned}
+# $$
+#
+# The last line is there because $r$ multiplies $W_{hn}\, h + b_{hn}$ inside $a_n$. The
+# old state went four ways into the step, so four gradients come back and add up:
+#
+# $$
+# dh = z \odot g + W_{hz}^\top da_z + W_{hr}^\top da_r + W_{hn}^\top (r \odot da_n)
+# $$
+#
+# If $z$ is near 1, nearly all of $g$ takes the first way, and nothing shrinks it.
+#
+# </details>
 
 # %%
 from course_lib.in_numpy import gru_backward
@@ -292,8 +325,6 @@ for attention in (False, True):
     live[attention] = measure(model, run)["sequence_accuracy"]
 
 # %% tags=["torch"]
-from course_lib.plotting import bin_names
-
 print("digits     ", "   ".join(f"{name:>5}" for name in bin_names(task.bins)))
 for attention, accuracy in live.items():
     name = "attention  " if attention else "one vector "

@@ -3,8 +3,8 @@
 #
 # **The question.** How can a network look something up, and learn *where* to look?
 #
-# **You need** Python, the dot product and the chain rule. **Time:** about 50 minutes,
-# and about 100 for the exercises. **Level:** first steps. Chapter 1 is not needed.
+# **You need** Python, the dot product and the chain rule, and not chapter 1. **Time:**
+# about 50 minutes, and about 100 for the exercises. **Level:** first steps.
 #
 # Read this sentence: *What is the capital of France?*
 #
@@ -528,6 +528,32 @@ show(
 # of one row turns $n$ scores into $n$ weights, so its Jacobian, the table of all
 # derivatives, is $n \times n$: $\text{diag}(w) - w w^\top$. But we never need the
 # table, only its product with $dW$, and that product is the short formula of step 3.
+#
+# <details>
+# <summary>Derivation: step 3, from the softmax to the short formula</summary>
+#
+# Take one row. Its weights are $w_i = e^{s_i} / Z$ with $Z = \sum_j e^{s_j}$, so
+# $\log w_i = s_i - \log Z$. Differentiate both sides with respect to $s_j$. The slope
+# of $\log Z$ is $e^{s_j} / Z = w_j$. With $\delta_{ij} = 1$ if $i = j$, else 0,
+#
+# $$
+# \frac{1}{w_i} \frac{\partial w_i}{\partial s_j} = \delta_{ij} - w_j,
+# \qquad \text{so} \qquad
+# \frac{\partial w_i}{\partial s_j} = w_i (\delta_{ij} - w_j)
+# $$
+#
+# These are the entries of $\text{diag}(w) - w w^\top$. Now the chain rule: a score
+# moves all the weights, and each weight passes its share of the loss back.
+#
+# $$
+# ds_j = \sum_i dw_i\, w_i (\delta_{ij} - w_j)
+# = w_j \Bigl( dw_j - \sum_i w_i\, dw_i \Bigr)
+# $$
+#
+# The sum on the right is the same for every $j$: one number for the row, the average of
+# $dw$ under the weights. That is $\text{rowsum}(W \circ dW)$.
+#
+# </details>
 
 
 # %%

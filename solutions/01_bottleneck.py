@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Exercises: the fixed-size bottleneck
 #
-# Six questions on [chapter 1](../chapters/01_bottleneck.ipynb). Each is one idea and
-# one short function. Plan about 95 minutes in all, and take breaks.
+# **You need** [chapter 1](../chapters/01_bottleneck.ipynb). **Time:** about 95 minutes,
+# with breaks. **Level:** first steps.
+#
+# There are six questions. Each is one idea and one short function.
 #
 # - Replace the line that raises `NotImplementedError`, then run the cell and the
 #   `check` below it. A check tries your function on fresh inputs and says which

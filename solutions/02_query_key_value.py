@@ -1,8 +1,10 @@
 # %% [markdown]
 # # Exercises: query, key, value
 #
-# Six questions on [chapter 2](../chapters/02_query_key_value.ipynb). Each is one idea
-# and one short function. Plan about 100 minutes in all, and take breaks.
+# **You need** [chapter 2](../chapters/02_query_key_value.ipynb). **Time:** about 100
+# minutes, with breaks. **Level:** first steps.
+#
+# There are six questions. Each is one idea and one short function.
 #
 # - Replace the line that raises `NotImplementedError`, then run the cell and the
 #   `check` below it. A check tries your function on fresh inputs and says which

@@ -18,9 +18,12 @@ LOCAL_HOSTS = {"localhost", "127.0.0.1"}
 
 
 def is_local(url):
-    """Whether a request stays on this machine (data: and blob: addresses do)."""
+    """Whether a request stays on this machine (files, data: and blob: addresses do)."""
     parts = urlsplit(url)
-    return parts.scheme in {"data", "blob", "about"} or parts.hostname in LOCAL_HOSTS
+    return (
+        parts.scheme in {"data", "blob", "about", "file"}
+        or parts.hostname in LOCAL_HOSTS
+    )
 
 
 def _no_browser(reason):
@@ -75,12 +78,12 @@ def watched_page(browser, width=1280, height=900, color_scheme="light", **option
         reduced_motion="reduce",
         **options,
     )
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(f"script failed: {error}"))
-    page.on("console", console)
-    page.on("request", request)
-    page.on("response", response)
-    yield page, complaints
+    # Of the context, so that pages which this one opens are watched, too.
+    context.on("weberror", lambda e: complaints.append(f"script failed: {e.error}"))
+    context.on("console", console)
+    context.on("request", request)
+    context.on("response", response)
+    yield context.new_page(), complaints
     context.close()
 
 

@@ -285,7 +285,7 @@ def test_two_explorers_on_one_page_are_independent(explorer, widget):
 
 
 def test_a_removed_view_no_longer_listens(explorer):
-    assert model(explorer, "mounted[0].listeners.length") == len(CHOICES)
+    assert model(explorer, "mounted[0].listeners.length") == len(CHOICES) + 1  # bin
     model(explorer, "mounted[0].cleanUp()")
     assert model(explorer, "mounted[0].listeners.length") == 0
 

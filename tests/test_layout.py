@@ -37,6 +37,7 @@ MACHINE_PATHS = ["/work/", "/root/", "/home/", "/tmp/", "/Users/", ".pyenv"]
 # `acme/course` in an address of this course, wherever one is written.
 OUR_ADDRESS = {
     "mybinder.org/v2/gh/": "everywhere",
+    "https://codespaces.new/": "everywhere",
     "colab.research.google.com/github/": "everywhere",
     "git+https://github.com/": "everywhere",
     "https://github.com/": {

@@ -25,7 +25,7 @@ def sources(entry):
 
 
 NAMES = sorted(f"{file}.html" for file in sources(TOC))
-NOTEBOOKS = [name for name in NAMES if "/" in name]
+NOTEBOOKS = [name for name in NAMES if name.startswith(("chapters/", "exercises/"))]
 CHAPTERS = [name for name in NAMES if name.startswith("chapters/")]
 AXE = "() => axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 FACTS = """() => ({
@@ -36,8 +36,40 @@ FACTS = """() => ({
     widgets: document.querySelectorAll(".course-widget").length,
     description: document.querySelector("meta[name=description]")?.content ?? "",
 })"""
-COLOURS = """(selector) => [...new Set([...document.querySelectorAll(selector)]
-    .map((element) => getComputedStyle(element).color))]"""
+# [colour, background] of all elements of a kind, each as [red, green, blue].
+COLOURS = """(selector) => {
+    const brush = new OffscreenCanvas(1, 1).getContext("2d");
+    const numbers = (colour) => {
+        brush.clearRect(0, 0, 1, 1);
+        brush.fillStyle = colour;
+        brush.fillRect(0, 0, 1, 1);
+        return [...brush.getImageData(0, 0, 1, 1).data];
+    };
+    const behind = (element) => {
+        const [r, g, b, opacity] = numbers(getComputedStyle(element).backgroundColor);
+        return opacity ? [r, g, b] : behind(element.parentElement);
+    };
+    const pairs = [...document.querySelectorAll(selector)].map((element) =>
+        [numbers(getComputedStyle(element).color).slice(0, 3), behind(element)]);
+    return [...new Set(pairs.map(JSON.stringify))].map(JSON.parse);
+}"""
+# How many characters stand in each line of text, the last of a paragraph aside.
+LINES = """() => [...document.querySelectorAll(".bd-article section > p")].map((p) => {
+    const texts = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
+    const range = document.createRange(), lines = [];
+    let bottom = -Infinity;
+    while (!p.querySelector(".math") && texts.nextNode()) {
+        for (let i = 0; i < texts.currentNode.length; i++) {
+            range.setStart(texts.currentNode, i);
+            range.setEnd(texts.currentNode, i + 1);
+            const box = range.getClientRects()[0];
+            if (!box?.width) continue;
+            if (box.top > bottom - 4) { lines.push(0); bottom = box.bottom; }
+            lines[lines.length - 1]++;
+        }
+    }
+    return lines.slice(0, -1);
+}).flat()"""
 
 WORN = {
     "query": "strong.query, code.query, .n-Query, .mjx-c1D45E.TEX-I, .mjx-c1D444.TEX-I",
@@ -55,15 +87,22 @@ def examine(page, address):
     page.add_script_tag(path=vendor.VENDOR / "test" / "axe.min.js")
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     seen = page.evaluate(FACTS)
-    seen["colours"] = {name: page.evaluate(COLOURS, css) for name, css in WORN.items()}
+    seen["lines"] = page.evaluate(LINES)
+    seen["colours"] = {"light": colours(page)}
     seen["light"] = page.evaluate(AXE)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     page.wait_for_timeout(200)
+    seen["colours"]["dark"] = colours(page)
     seen["dark"] = page.evaluate(AXE)
     seen["width"] = page.evaluate("document.documentElement.scrollWidth")
     return seen
+
+
+def colours(page):
+    """The colours of query, key and value on a page, each with what is behind it."""
+    return {word: page.evaluate(COLOURS, css) for word, css in WORN.items()}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +115,21 @@ def seen(html, browser):
             found[name]["complaints"] = complaints.copy()
             complaints.clear()
     return found
+
+
+def rgb_hex(numbers):
+    """(red, green, blue) as "#rrggbb"."""
+    return f"#{bytes(numbers).hex()}"
+
+
+def contrast(first, second):
+    """The WCAG 2 contrast ratio of two colours, from 1 to 21."""
+    levels = np.array([list(bytes.fromhex(hex[1:])) for hex in (first, second)]) / 255
+    linear = np.where(
+        levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4
+    )
+    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (light + 0.05) / (dark + 0.05)
 
 
 def source(name):
@@ -124,7 +178,15 @@ def test_phone_needs_no_sideways_scroll(seen, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_widgets_appear_without_a_kernel(seen, name):
     stored = source(name).count('"application/vnd.jupyter.widget-view+json"')
-    assert seen[name]["widgets"] == stored
+    assert seen[name]["widgets"] == stored + source(name).count("{course-widget}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_of_text_are_neither_long_nor_short(seen, name):
+    lines = seen[name]["lines"]
+    if len(lines) >= 10:
+        assert 60 <= np.median(lines) <= 75
+        assert np.quantile(lines, 0.9) <= 80
 
 
 def test_the_calculator_computes_on_the_page_by_mouse_and_by_keyboard(html, new_page):
@@ -162,7 +224,16 @@ def test_page_describes_itself(seen, name):
 
 
 @pytest.mark.parametrize("word", WORN)
+@pytest.mark.parametrize("scheme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["chapters/02_query_key_value.html", "notation.html"])
-def test_text_code_and_formulas_wear_the_colour(seen, name, word):
-    rgb = bytes.fromhex(palette.LIGHT[word].removeprefix("#"))
-    assert seen[name]["colours"][word] == [f"rgb({', '.join(map(str, rgb))})"]
+def test_text_code_and_formulas_wear_the_colour(seen, name, scheme, word):
+    worn = seen[name]["colours"]["light" if scheme is palette.LIGHT else "dark"][word]
+    assert {rgb_hex(colour) for colour, _ in worn} == {scheme[word]}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_query_key_and_value_can_be_read_wherever_they_stand(seen, name, scheme):
+    for word, worn in seen[name]["colours"][scheme].items():
+        for pair in worn:
+            assert contrast(*map(rgb_hex, pair)) >= 4.5, (word, pair)

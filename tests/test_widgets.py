@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,14 @@ def test_a_widget_loads_nothing_and_never_turns_data_into_markup(widget):
     without_svg_name = widget._esm.replace("http://www.w3.org/2000/svg", "")
     forbidden = r"innerHTML|insertAdjacentHTML|https?://|\bimport\b|url\(|@import"
     assert re.findall(forbidden, without_svg_name + widget._css) == []
+
+
+def test_every_file_of_the_widgets_is_installed_with_them():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["course_lib.widgets"]
+    files = [path for path in WIDGETS.iterdir() if path.is_file()]
+    others = [path.name for path in files if path.suffix != ".py"]
+    assert not [name for name in others if not any(map(Path(name).match, patterns))]
 
 
 def test_the_widgets_colours_are_the_palettes():

@@ -1,6 +1,7 @@
 """A widget alone on a page, without a kernel: a small model replaces Jupyter's."""
 
 import json
+from pathlib import Path
 
 MOUNT = """async ([esm, css, state]) => {
   const listeners = [];
@@ -46,3 +47,43 @@ def model(page, script):
     return page.evaluate(
         f"() => {{ const {{ model }} = mounted[0]; return {script}; }}"
     )
+
+
+ROOT = Path(__file__).parents[1]
+PAGE = """<!doctype html>
+<html lang="en" data-content_root="./"><title>Widgets</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="course_widgets.css">
+<script defer src="widgets.js"></script>
+<body style="margin: 1rem; font-family: sans-serif"><main>
+<div style="height: {above}px"></div>
+{places}
+<h2 id="below">Below</h2><a href="#below">anchor</a>
+<script type="application/vnd.jupyter.widget-state+json">{states}</script>
+</main></html>"""
+
+
+def write_page(folder, *widgets, above=0):
+    """Put widgets in their places on a page of a folder, as the book does."""
+    places, states = [], {}
+    for number, widget in enumerate(widgets):
+        static = widget.static_html()
+        places.append(f'<div class="course-place" data-model="{number}">{static}</div>')
+        states[number] = {"state": json.loads(json.dumps(widget.get_state()))}
+    texts = {
+        "page.html": PAGE.format(
+            above=above,
+            places="\n".join(places),
+            states=json.dumps({"state": states}).replace("</", "<\\/"),
+        ),
+        "course_widgets.css": "".join({widget._css: 0 for widget in widgets}),
+        "widgets.js": (ROOT / "site" / "js" / "widgets.js").read_text(),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def start(page):
+    """Start every widget of a page that `write_page` wrote."""
+    page.evaluate("() => courseWidgets.startAll().then(() => true)")
+    return page

@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SOLUTION = re.compile(
     r"^([ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION\n?", re.MULTILINE | re.DOTALL
 )
-ADDRESS = re.compile(  # where GitHub, Binder and Colab write OWNER/REPO
-    r"(//github\.com/|mybinder\.org/v2/gh/|research\.google\.com/github/)[\w.-]+/[\w.-]+"
+ADDRESS = re.compile(  # where each host writes OWNER/REPO
+    r"(//github\.com/|//codespaces\.new/|mybinder\.org/v2/gh/"
+    r"|research\.google\.com/github/)[\w.-]+/[\w.-]+"
 )
 STAMPED = [ROOT / "README.md", ROOT / "CITATION.cff"]
 STUB = 'raise NotImplementedError("your code here")'

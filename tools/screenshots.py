@@ -19,6 +19,10 @@ ARGUMENTS = [
     # As with the cable pulled: no name but this machine's leads anywhere.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
+LOAD_IMAGES = """() => Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.decode().catch(() => {});
+})).then(() => true)"""
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
@@ -29,38 +33,36 @@ def launch(playwright):
 
 
 @contextmanager
-def served(folder):
-    """Serve a folder on a free port; gives the address, without a slash at its end."""
-    with server(folder, port=0) as listening:
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+def listening(server):
+    """Have a server answer; gives its address, without a slash at its end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_port}"
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
-            listening.shutdown()
+            server.shutdown()
             thread.join()
 
 
+def served(folder):
+    """Serve a folder on a free port; gives the address, without a slash at its end."""
+    return listening(server(folder, port=0))
+
+
 def settle(page):
-    """Wait until formulas are set and widgets drawn."""
+    """Start every widget and image; wait until they and the letters are drawn."""
     page.wait_for_load_state("load")
-    page.evaluate("() => window.MathJax?.startup?.promise")
-    page.wait_for_function(
-        """() => {
-            const states = document.querySelectorAll(
-                "script[type='application/vnd.jupyter.widget-view+json']");
-            const drawn = document.querySelectorAll(".jupyter-widgets, .course-widget");
-            return drawn.length >= states.length;
-        }"""
-    )
+    page.evaluate(LOAD_IMAGES)
+    page.evaluate("() => window.courseWidgets?.startAll().then(() => true)")
     page.evaluate("() => document.fonts.ready.then(() => true)")
 
 
 def pages(html):
     """The pages of a built book that people read, as paths below its folder."""
-    made = {"genindex.html", "search.html"}
+    made = {"404.html", "genindex.html", "search.html"}
     found = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
-    return [name for name in found if name not in made and not name.startswith("_")]
+    return [n for n in found if n not in made and not n.startswith(("_", "lite/"))]
 
 
 def main(folder):
@@ -74,7 +76,11 @@ def main(folder):
         for scheme in ("light", "dark"):
             for device, width in WIDTHS.items():
                 size = {"width": width, "height": 844}
-                page = browser.new_page(viewport=size, color_scheme=scheme)
+                page = browser.new_page(
+                    viewport=size,
+                    color_scheme=scheme,
+                    reduced_motion="reduce",  # no picture of a thing on its way
+                )
                 for name in pages(html):
                     page.goto(f"{address}/{name}")
                     settle(page)

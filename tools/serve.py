@@ -2,6 +2,9 @@
 
 python tools/serve.py build
 python tools/serve.py serve [--port 8000]    (the environment's PORT does the same)
+
+The browser notebooks (`python -m tools.lite build`) are no part of the book's build.
+While the book is served, they are built beside it.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,9 +74,22 @@ def serve(port):
             f"Port {port} is taken: choose another one with PORT=, say PORT={port + 1}."
         ) from None
     with listening:
-        build()
+        html = build()
         print(f"The course is at http://localhost:{port}  (Ctrl-C ends it)", flush=True)
-        listening.serve_forever()
+        with add_browser_notebooks(html):
+            listening.serve_forever()
+
+
+@contextmanager
+def add_browser_notebooks(html):
+    """Build the notebooks that run in the browser while something else is done."""
+    command = [sys.executable, "-m", "tools.lite", "build", html]
+    # In a session of its own, so that a Ctrl-C is ours alone.
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as building:
+        try:
+            yield building
+        finally:
+            building.terminate()
 
 
 def main():

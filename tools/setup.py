@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-EXTRAS = {"site": "site", "test": "site,torch,notebooks,pretrained,test"}
+EXTRAS = {"site": "site,lite", "test": "site,lite,torch,notebooks,pretrained,test"}
 SERVED_BY = {"site": ["site", "test"], "test": ["test"]}  # test has all that site has
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 OFFLINE_SIGNS = ["Retrying (", "name resolution", "NewConnectionError", "ReadTimeout"]
@@ -153,6 +153,14 @@ def vendor():
     say(gist(output))
 
 
+def fetch_lite():
+    """Fetch what the browser notebooks are made of, unless it is there."""
+    code, output = run([PYTHON, "-m", "tools.lite", "fetch"])
+    say(gist(output))
+    if code:
+        say("the tests that run notebooks in a browser will say so")
+
+
 def find_browser():
     """Find the tests a browser: the one on PATH, else Debian's, else Playwright's."""
     if any(map(shutil.which, BROWSERS)):
@@ -188,6 +196,7 @@ def main(arguments):
             stamp(target).write_text(wanted(target))
         if target == "test":  # `make serve` fetches them when it builds
             vendor()
+            fetch_lite()
     except (Stop, OSError) as problem:
         print(f"setup: {problem}", file=sys.stderr)
         return 1

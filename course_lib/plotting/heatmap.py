@@ -16,7 +16,10 @@ def draw_weights(ax, weights, query_labels, key_labels):
         weights: (n_q, n_k) array
         query_labels, key_labels: n_q and n_k strings
     """
-    ax.imshow(weights, cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto")
+    n_q, n_k = weights.shape
+    edges = np.arange(n_k + 1) - 0.5, np.arange(n_q + 1) - 0.5
+    ax.pcolormesh(*edges, weights, cmap=WEIGHTS, vmin=0, vmax=1, edgecolors="face")
+    ax.invert_yaxis()
     for (row, column), weight in np.ndenumerate(weights):
         ink = LIGHT["paper"] if weight > 0.5 else LIGHT["ink"]
         ax.text(column, row, f"{weight:.2f}", ha="center", va="center", color=ink)

@@ -1,6 +1,6 @@
 // What every widget's page half needs: elements, tables, number texts.
 
-const SVG_TAGS = ["svg", "g", "polygon", "circle", "path", "text"];
+const SVG_TAGS = ["svg", "g", "polygon", "circle", "path", "rect", "text"];
 
 /** An element; children that are strings become text, never markup. */
 function make(tag, properties = {}, ...children) {
@@ -9,7 +9,7 @@ function make(tag, properties = {}, ...children) {
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, x] of Object.entries(properties)) {
-    if (!isSvg && name in element) element[name] = x;
+    if ((!isSvg || name.startsWith("on")) && name in element) element[name] = x;
     else element.setAttribute(name, x);
   }
   element.append(...children);
@@ -64,4 +64,70 @@ function radioGroup(name, legend, read, pick) {
     });
   };
   return { element: make("fieldset", {}, make("legend", {}, legend), box), show };
+}
+
+/** A choice from a list. `read(view)` gives its texts and the index of the chosen one. */
+function selectBox(label, read, pick) {
+  const box = make("select", { onchange: () => pick(box.selectedIndex) });
+  let known;
+  const show = (view) => {
+    const { options, chosen } = read(view);
+    if (JSON.stringify(options) !== known) {
+      box.replaceChildren(...options.map((text) => make("option", {}, text)));
+    }
+    known = JSON.stringify(options);
+    box.selectedIndex = chosen;
+  };
+  return { element: make("label", {}, make("span", {}, label), box), show };
+}
+
+/** The numbers of a picture, for who does not see it: a table that opens on demand.
+ * `read(view)` gives a caption, the header's texts, and rows whose first text heads them. */
+function foldedTable(summary, read) {
+  const box = make("div", { className: "course-scroll", role: "region", tabIndex: 0 });
+  box.setAttribute("aria-label", summary);
+  const element = make("details", { className: "course-table" },
+    make("summary", {}, summary), box);
+  let latest;
+  const fill = () => {
+    if (!element.open) return;
+    box.replaceChildren(...read(latest).map(({ caption, header, rows }) =>
+      make("table", { role: "table" },
+        make("caption", {}, caption),
+        make("thead", { role: "rowgroup" }, row("", ...header.map((x) => columnHeader(x)))),
+        make("tbody", { role: "rowgroup" }, ...rows.map(([first, ...others]) =>
+          row("", rowHeader(first, ""), ...others.map((x) => cell("", x))))))));
+  };
+  element.addEventListener("toggle", fill);
+  const show = (view) => {
+    latest = view;
+    fill();
+  };
+  return { element, show };
+}
+
+/** The card a widget stands on: its `elements`, and what all widgets have. `refresh` runs
+ * when a trait of `linked` changes (see linkState). Gives what takes the widget away. */
+function card({ model, el }, { tag = "div", name, elements, linked, apply, refresh, stop }) {
+  const set = apply ?? ((asked) => {
+    for (const [trait, x] of Object.entries(asked)) model.set(trait, x);
+    model.save_changes();
+  });
+  const link = linkState(model, el, name, linked, set);
+  const element = make(tag, { className: `course-widget ${name}` }, ...elements);
+  if (link) element.append(copyLink(link));
+  el.append(element);
+  const events = Object.keys(linked).map((trait) => `change:${trait}`);
+  const changed = () => {
+    refresh();
+    link?.changed();
+  };
+  for (const event of events) model.on(event, changed);
+  link?.read();
+  refresh();
+  return () => {
+    for (const event of events) model.off(event, changed);
+    link?.stop();
+    stop?.();
+  };
 }

@@ -1,4 +1,4 @@
-// The explorer of chapter 1. Stands behind attention_math.js and base.js.
+// The explorer of chapter 1. Stands behind attention_math.js, base.js and link.js.
 
 const CHOICES = ["task", "hidden", "budget"];
 const MODELS = [
@@ -40,8 +40,8 @@ function look(page) {
   const task = page.model.get("tasks").find(({ name }) => name === state.task);
   const runs = MODELS.map(({ attention: seen }) => task.runs.find((run) =>
     run.attention === seen && run.hidden === state.hidden && run.budget === state.budget));
-  page.bins[task.name] ??= task.trained - 1;
-  return { state, task, runs, bin: page.bins[task.name] };
+  const bin = page.model.get("bin"); // of another task, if it was changed from outside
+  return { state, task, runs, bin: task.bins[bin] ? bin : task.trained - 1 };
 }
 
 /** The settings of a run that has the choice just made and as many others as can be. */
@@ -199,7 +199,8 @@ function example(task, runs, index) {
 function examples(page) {
   const read = ({ task, bin }) =>
     ({ options: task.bins.map((_, i) => [i, lengths(task, i)]), chosen: bin });
-  const group = radioGroup("bin", "Examples of length", read, (bin) => page.pick(bin));
+  const group = radioGroup("bin", "Examples of length", read,
+    (bin) => page.pick(bin));
   const note = make("p", {});
   const list = make("div", {});
   const show = (view) => {
@@ -215,9 +216,37 @@ function examples(page) {
 
 // ---- the page
 
+/** What a link may ask for: a task, a size and a budget that some run has, and a bin. */
+function linkable(tasks) {
+  const some = (name) => (x) => tasks.some(({ runs }) => runs.some((run) => run[name] === x));
+  const named = (name) => tasks.find((task) => task.name === name);
+  return {
+    task: named,
+    hidden: some("hidden"),
+    budget: some("budget"),
+    bin: (x, { task }) => named(task).bins[x] !== undefined,
+  };
+}
+
 function render({ model, el }) {
-  const page = { model, bins: {} }; // bins: the one last looked at in each task
+  const tasks = model.get("tasks");
   const picture = drawing(HEIGHT, drawChart);
+  const page = { model };
+  page.choose = (name, x) => {
+    const { state, bin } = look(page);
+    const asked = { ...state, bin, [name]: x };
+    if (name === "task") asked.bin = tasks.find((task) => task.name === x).trained - 1;
+    apply(asked, name);
+  };
+  page.pick = (bin) => {
+    model.set("bin", bin);
+    model.save_changes();
+  };
+  const apply = ({ bin, ...wanted }, chosen = "task") => {
+    const settings = { ...nearest(tasks, wanted, chosen), bin };
+    for (const [name, x] of Object.entries(settings)) model.set(name, x);
+    model.save_changes();
+  };
   const live = make("p", { className: "explorer-live", "aria-live": "polite" });
   const sentence = { element: live, show: (view) => (live.textContent = outcome(view)) };
   const views = [tools(page), sentence, picture, resultTable(), examples(page)];
@@ -225,26 +254,17 @@ function render({ model, el }) {
     const view = look(page);
     for (const part of views) part.show(view);
   };
-  page.pick = (bin) => {
-    page.bins[model.get("task")] = bin;
-    refresh();
-  };
-  page.choose = (name, x) => {
-    const wanted = { ...look(page).state, [name]: x };
-    const settings = nearest(model.get("tasks"), wanted, name);
-    for (const [each, value] of Object.entries(settings)) model.set(each, value);
-    model.save_changes();
-  };
-  refresh();
-  const onsubmit = (event) => event.preventDefault();
-  el.append(make("form", { className: "course-widget explorer", onsubmit },
-    ...views.map((view) => view.element)));
-  const events = CHOICES.map((name) => `change:${name}`);
-  for (const event of events) model.on(event, refresh);
-  return () => {
-    events.forEach((event) => model.off(event, refresh));
-    picture.stop();
-  };
+  const stop = card({ model, el }, {
+    tag: "form",
+    name: "explorer",
+    elements: views.map((view) => view.element),
+    linked: linkable(tasks),
+    apply,
+    refresh,
+    stop: picture.stop,
+  });
+  el.firstElementChild.addEventListener("submit", (event) => event.preventDefault());
+  return stop;
 }
 
 export default { render };

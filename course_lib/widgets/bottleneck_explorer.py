@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import traitlets
 
-from course_lib.widgets.base import CourseWidget
+from course_lib.widgets.base import CourseWidget, table
 
 # What the page calls each task, and one and several units of its length.
 TASKS = {
@@ -37,12 +37,13 @@ class BottleneckExplorer(CourseWidget):
         traitlets.TraitError: no run has this task, hidden size or budget.
     """
 
-    stem = "bottleneck_explorer"
+    stem, name = "bottleneck_explorer", "explorer"
 
     tasks = traitlets.List(traitlets.Dict()).tag(sync=True)
     task = traitlets.Unicode().tag(sync=True)
     hidden = traitlets.Int().tag(sync=True)
     budget = traitlets.Int().tag(sync=True)
+    bin = traitlets.Int().tag(sync=True)  # of lengths, looked at; counted from 0
 
     def __init__(self, results, task=None, hidden=None, budget=None):
         tasks = _tasks(results)
@@ -54,7 +55,42 @@ class BottleneckExplorer(CourseWidget):
             task=shown["name"] if task is None else task,
             hidden=first["hidden"] if hidden is None else hidden,
             budget=first["budget"] if budget is None else budget,
+            bin=shown["trained"] - 1,
         )
+
+    def heights(self):
+        """As for every `CourseWidget`, with two examples."""
+        return 1270, 2210
+
+    def static(self):
+        """The accuracy of the chosen runs at every length."""
+        (task,) = [each for each in self.tasks if each["name"] == self.task]
+        lengths = [
+            f"{first} to {last}" if first < last else f"{last}"
+            for first, last in task["bins"]
+        ]
+        runs = [
+            run
+            for run in task["runs"]
+            if (run["hidden"], run["budget"]) == (self.hidden, self.budget)
+        ]
+        rows = [
+            ["attention" if run["attention"] else "one vector"]
+            + [
+                f"{mean:.2f} ({low:.2f} to {high:.2f})"
+                for mean, low, high in zip(
+                    run["mean"], run["low"], run["high"], strict=True
+                )
+            ]
+            for run in runs
+        ]
+        caption = (
+            f"Sequence accuracy on {task['title']}: mean (lowest to highest seed), "
+            f"with {self.hidden} numbers of state, after "
+            f"{self.budget * task['steps']:,} steps. Lengths beyond "
+            f"{lengths[task['trained'] - 1]} are longer than in training."
+        )
+        return table(caption, [f"length in {task['units'][1]}", *lengths], rows)
 
     @traitlets.validate("task", "hidden", "budget")
     def _known(self, proposal):

@@ -1,9 +1,18 @@
-// The three-step calculator. Stands behind attention_math.js, base.js, value_picture.js.
+// The three-step calculator. Stands behind attention_math.js, base.js, link.js and
+// value_picture.js.
 
-const EDITABLE = ["query", "key", "value", "mask", "temperature", "scale"];
 const LIMIT = 1e6; // numbers beyond it would not be readable
 const PAUSE_MS = 500; // how long the reader must rest before the outcome is announced
 const HOTTEST = 20; // the slider is even in log T: 1 / 20, 1 in the middle, 20
+const readable = (x) => [x].flat(2).every((each) => Math.abs(each) <= LIMIT);
+const EDITABLE = { // each with what a link may ask of it
+  query: readable,
+  key: readable,
+  value: readable,
+  mask: () => true,
+  temperature: (x) => x >= 1 / HOTTEST && x <= HOTTEST,
+  scale: () => true,
+};
 const SLIDER_END = 50;
 const TERMS = 3; // how many summands of the output are written out
 
@@ -175,7 +184,8 @@ function positionRow(page, i, label) {
 
 /** What the model holds, and what attention makes of it: one query, so one row. */
 function compute(model) {
-  const state = Object.fromEntries(EDITABLE.map((name) => [name, model.get(name)]));
+  const names = Object.keys(EDITABLE);
+  const state = Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const rows = attention({ ...state, query: [state.query], mask: [state.mask] });
   const [scores, weights, output] = [rows.scores[0], rows.weights[0], rows.output[0]];
   return { state, result: { scores, weights, output } };
@@ -254,12 +264,9 @@ function render({ model, el }) {
     const { state, result } = compute(model);
     for (const part of [...page.fields, ...views]) part.show(state, result);
   };
-  page.refresh();
   const elements = views.map((view) => view.element);
-  el.append(make("div", { className: "course-widget qkv" }, ...elements));
-  const events = EDITABLE.map((name) => `change:${name}`);
-  for (const event of events) model.on(event, page.refresh);
-  return () => events.forEach((event) => model.off(event, page.refresh));
+  return card({ model, el }, {
+    name: "qkv", elements, linked: EDITABLE, refresh: page.refresh });
 }
 
 export default { render };

@@ -8,7 +8,7 @@ import traitlets
 from course_lib.in_numpy.attention import attend
 from course_lib.shapes.attention import check_key_and_value
 from course_lib.shapes.basic import check_mask, check_same
-from course_lib.widgets.base import CourseWidget
+from course_lib.widgets.base import CourseWidget, table
 
 COLDEST, HOTTEST = 0.05, 20.0  # the ends of the temperature slider
 
@@ -29,7 +29,7 @@ class QKVCalculator(CourseWidget):
         ValueError or TypeError naming the argument that does not fit.
     """
 
-    stem = "qkv_calculator"
+    stem, name = "qkv_calculator", "qkv"
     parts = ("value_picture",)
 
     query = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -84,6 +84,28 @@ class QKVCalculator(CourseWidget):
         output, weights = attend(cooled, np.array(self.value), np.array(self.mask))
         return scores, weights[0], output[0]
 
+    def heights(self):
+        """As for every `CourseWidget`: a row, or a card on a phone, for each key."""
+        return 460 + 50 * len(self.key), 570 + 141 * len(self.key)
+
+    def static(self):
+        """The three steps as a table, and the output."""
+        scores, weights, output = self.result()
+        rows = [
+            [label, _text(key), f"{score:.2f}", f"{weight:.2f}", _text(value)]
+            for label, key, score, weight, value in zip(
+                self.labels, self.key, scores, weights, self.value, strict=True
+            )
+        ]
+        divisor = " / √d_k" if self.scale else ""
+        caption = (
+            f"The query {_text(self.query)} is compared with every key; the softmax "
+            f"of score / {self.temperature:g} gives the weights; the sum of the values "
+            f"by these weights is the output {_text(output)}."
+        )
+        header = ["position", "key", f"score{divisor}", "weight", "value"]
+        return table(caption, header, rows)
+
 
 def _numbers(name, numbers, n_axes):
     expected = f"{name} must be {n_axes}-dimensional and hold finite numbers"
@@ -106,3 +128,7 @@ def _labels(labels, n_k):
     labels = range(1, n_k + 1) if labels is None else labels
     check_same("labels", len(labels), "key", n_k, "positions")
     return [str(label) for label in labels]
+
+
+def _text(vector):
+    return f"({', '.join(f'{round(x, 2):g}' for x in vector)})"

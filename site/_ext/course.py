@@ -4,20 +4,26 @@ Scripts, fonts and formulas come from site/vendor/ and never from another host. 
 repository's address comes from pyproject.toml, or from the environment in a fork's CI.
 """
 
-import html
 import os
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
+import facts
+import figures
+import formulas
+import launch
+import library
+import light
 import marks
 import mend
-from docutils import nodes
+import places
+import publish
+import terms
 
 ROOT = Path(__file__).resolve().parents[2]
-STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js")]
-WIDGET_SCRIPTS = ["require.js", "widgets_offline.js", "embed-amd.js"]
-DESCRIPTION_LENGTH = 155  # what search engines show
+STATIC = [ROOT / "site" / name for name in ("vendor/page", "css", "js", "pictures")]
 
 
 def repository():
@@ -32,10 +38,10 @@ def repository():
 
 def configure(app, config):
     """Point Jupyter Book at our own files and at the repository."""
-    config.nb_ipywidgets_js = {name: {"defer": "defer"} for name in WIDGET_SCRIPTS}
-    config.mathjax_path = "mathjax/tex-chtml.js"
-    # The menu would ask for parts of MathJax that we do not serve.
-    config.mathjax3_config = {"options": {"enableMenu": False}}
+    config.nb_ipywidgets_js = {}  # site/js/widgets.js does it without the manager
+    config.html_math_renderer = "course"
+    config.html_baseurl = publish.address(repository())
+    config.html_additional_pages[publish.NOT_FOUND] = "404.html"
     config.html_theme_options.update(
         repository_url=repository(),
         repository_branch=os.environ.get("COURSE_BRANCH", "main"),
@@ -60,38 +66,41 @@ def remove_thebe(app):
 def add_static(app):
     """Publish our files, after Jupyter Book has put what it found on every page."""
     app.config.html_static_path += [str(folder) for folder in STATIC]
+    app.add_css_file(formulas.STYLES, priority=890)
     app.add_css_file("course.css", priority=900)
     app.add_js_file("course.js", defer="defer")
 
 
-def describe(doctree):
-    """The page's first paragraph without formulas, cut at a word."""
-    for paragraph in doctree.findall(nodes.paragraph):
-        text = " ".join(paragraph.astext().split())
-        if not any(paragraph.findall(nodes.math)) and len(text.split()) > 5:
-            if len(text) <= DESCRIPTION_LENGTH:
-                return text
-            return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
-    return ""
-
-
 def fill_page(app, pagename, templatename, context, doctree):
-    """Give the page its description and its starting colour scheme."""
+    """Give the page its starting colour scheme."""
     context["default_mode"] = "auto"
-    description = describe(doctree) if doctree else ""
-    if description and 'name="description"' not in (context.get("metatags") or ""):
-        content = html.escape(description, quote=True)
-        tag = f'<meta name="description" content="{content}">'
-        context["metatags"] = (context.get("metatags") or "") + tag
+
+
+def digest():
+    """What changes when a file of ours does: then every page is to be made anew."""
+    folders = ("_ext", "css", "js", "pictures", "templates")
+    files = [path for name in folders for path in (ROOT / "site" / name).rglob("*.*")]
+    ours = sorted(path for path in files if path.suffix != ".pyc")
+    return sha256(b"".join(path.read_bytes() for path in ours)).hexdigest()
 
 
 def setup(app):
     """Connect the parts to Sphinx."""
+    app.add_config_value("course_extension", digest(), rebuild="env")
     app.connect("config-inited", configure, priority=100)
     app.connect("builder-inited", add_static)
     app.connect("builder-inited", mend.mend_templates)
     app.connect("doctree-resolved", marks.mark)
     app.connect("doctree-resolved", marks.list_references)
     app.connect("html-page-context", fill_page, priority=900)
+    places.connect(app)
+    launch.connect(app)
+    facts.setup(app)
+    figures.setup(app)
+    formulas.setup(app)
+    publish.setup(app)
+    library.connect(app)
+    terms.setup(app)
+    app.connect("build-finished", light.publish, priority=900)
     marks.colour_code()
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

@@ -6,6 +6,10 @@ expression), what we say.
 
 import re
 
+import icons
+import light
+import publish
+
 REPAIRS = (
     # The visible text names the wide search button; a label of its own hid part of it.
     (r'(search-button-field [^>]*?) title="Search" aria-label="Search"', r"\1"),
@@ -27,14 +31,21 @@ REPAIRS = (
 
 
 def mend(page):
-    """The page's HTML with every repair made."""
+    """The page's HTML with every repair made, its icons drawn, and its head light."""
     for found, better in REPAIRS:
         page = re.sub(found, better, page)
-    return page
+    return light.lighten(icons.draw(page))
 
 
 def mend_templates(app):
     """Have Sphinx mend each page as it is written."""
     templates = app.builder.templates
     render = templates.render
-    templates.render = lambda name, context: mend(render(name, context))
+
+    def render_and_mend(name, context):
+        page = mend(render(name, context))
+        if context.get("pagename") == publish.NOT_FOUND:
+            page = publish.make_absolute(page, app.config.html_baseurl)
+        return page
+
+    templates.render = render_and_mend

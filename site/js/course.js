@@ -17,5 +17,4 @@
   addEventListener("load", update);
   addEventListener("resize", update);
   addEventListener("toggle", update, true); // a hint was opened
-  window.MathJax?.startup?.promise?.then(update);
 })();

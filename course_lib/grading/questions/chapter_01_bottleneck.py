@@ -264,7 +264,8 @@ def _predictions(*lengths, n_max, pad=0, dtype=np.int64, early=False, behind=Fal
     """
 
     def inputs(rng):
-        counts = rng.integers(1, 4, (len(lengths), 2))  # right and wrong rows
+        # Right and wrong rows; `repeat` wants the machine's own integers.
+        counts = rng.integers(1, 4, (len(lengths), 2)).astype(np.intp)
         length = np.repeat(lengths, counts.sum(axis=1))
         wrong = np.concatenate([np.arange(r + w) >= r for r, w in counts])
         real = np.arange(n_max) < length[:, None]  # (n, n_max)
