@@ -65,7 +65,7 @@ attempt(socket.AF_INET, socket.SOCK_DGRAM,
 attempt(socket.AF_INET, socket.SOCK_DGRAM,
         do=lambda s: s.sendto(b'answers?', ('192.0.2.1', 53)))
 attempt(socket.AF_UNIX, socket.SOCK_STREAM, do=lambda s: s.connect('@SOCKET@'))
-attempt(socket.AF_UNIX, socket.SOCK_STREAM, do=lambda s: s.connect('\\0@ABSTRACT@'))
+attempt(socket.AF_UNIX, socket.SOCK_STREAM, do=lambda s: s.connect('\\x00@ABSTRACT@'))
 attempt(socket.AF_PACKET, socket.SOCK_RAW, do=lambda s: s.send(b'?'))
 attempt(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP, do=lambda s: None)
 try:
