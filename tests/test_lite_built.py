@@ -7,12 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import nbformat
+import numpy as np
 import pytest
 from browser import served, watched_page
 from packaging.utils import canonicalize_name
 
+from course_lib.grading import NotYet, check, checking
+from course_lib.grading.questions import load
 from tools import notebooks, vendor
 from tools.lite import build, copies, files, needs, packages
 
@@ -212,7 +217,10 @@ def test_an_exercise_is_answered_checked_kept_and_graded(
     for _ in ("answer", "check"):
         notebook.keyboard.press("Shift+Enter")
     *_, id = checks
-    cells.nth(checks[id]).get_by_text(f"✗ {id} not yet").wait_for(timeout=START)
+    feedback = cells.nth(checks[id]).locator(".jp-OutputArea-output").first
+    feedback.get_by_text(f"✗ {id} not yet").wait_for(timeout=START)
+    for line in said_here(id, stub):
+        assert line.split("$")[0] in feedback.inner_text()  # formulas are set there
     shown = verdicts(cells, checks)
     notebook.keyboard.press("Control+S")
     notebook.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
@@ -236,6 +244,17 @@ def verdicts(cells, checks):
     return {
         id: f"✓ {id} passed" in area.first.inner_text() for id, area in shown.items()
     }
+
+
+def said_here(id, text):
+    """What `check` says in this process about a wrong answer, without the example."""
+    names = {"np": np}
+    exec(text, names)
+    checking._failures.clear()
+    with redirect_stdout(StringIO()) as said, pytest.raises(NotYet):
+        check(id, names[load(id).function])
+    head, message, *_, hint = said.getvalue().replace("`", "").splitlines()
+    return head, message, hint
 
 
 def graded(path):
