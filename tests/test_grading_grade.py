@@ -8,6 +8,7 @@ import pickle
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pytest
@@ -237,6 +238,10 @@ def test_magics_are_dropped_and_lines_keep_their_numbers():
     ]
     assert without_magics("%%time x\n1") == "\n1" and without_magics("%%sh\n1") == ""
     assert without_magics("a %b\n") == "a %b\n"
+    with catch_warnings(record=True) as warned:
+        simplefilter("always")
+        assert without_magics("'\\d'") == "'\\d'"
+    assert warned == []
 
 
 @pytest.mark.parametrize(

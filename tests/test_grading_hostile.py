@@ -6,6 +6,7 @@ The submissions are in `tests/hostile/`.
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,6 +28,7 @@ from hostile import (
 from hostile.confined import confine, release
 from hostile.traces import Traces
 
+from course_lib.grading import control_group
 from course_lib.grading.grader import Options, grade_content
 from course_lib.grading.hand_in import HandIn
 from course_lib.grading.process import Limits
@@ -40,7 +42,7 @@ POINTS = {question.id: question.points for question in all_questions(2)}
 MEMORY, PROCESSES = 2**29, 32
 LIMITS = Limits(10, 10, 30, MEMORY, PROCESSES)
 SHORT = Limits(1, 1, 20, MEMORY, PROCESSES)
-BUDGET = Limits(1, 1, 1.5, MEMORY, PROCESSES)
+BUDGET = Limits(5, 5, 1.5, MEMORY, PROCESSES)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,8 +106,23 @@ def names(cases):
     return [case.name for case in cases]
 
 
+@cache
+def has_groups():
+    """Whether this machine can limit a worker's memory and processes as a whole."""
+    made = control_group.make(MEMORY, PROCESSES)
+    if made:
+        made.remove()
+    return made is not None
+
+
+def skip_what_nothing_holds(case):
+    if case.grouped and not has_groups():
+        pytest.skip("No control group on this machine.")
+
+
 @pytest.mark.parametrize("case", OTHERS, ids=names(OTHERS))
 def test_a_submission_gets_what_it_deserves(tmp_path, case):
+    skip_what_nothing_holds(case)
     confine("bubblewrap")
     with nothing_is_left(tmp_path) as (outside, _):
         deserves(graded(case, outside, LIMITS, spare=True)[0], case)
@@ -118,13 +135,16 @@ def hung(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hung")
     with nothing_is_left(folder) as (outside, _), ThreadPoolExecutor(3) as threads:
         futures = {
-            case.name: threads.submit(graded, case, outside, SHORT) for case in HANGING
+            case.name: threads.submit(graded, case, outside, SHORT)
+            for case in HANGING
+            if has_groups() or not case.grouped
         }
         return {name: future.result()[0] for name, future in futures.items()}
 
 
 @pytest.mark.parametrize("case", HANGING, ids=names(HANGING))
 def test_what_hangs_costs_its_question_only(hung, case):
+    skip_what_nothing_holds(case)
     deserves(hung[case.name], case)
 
 
@@ -134,8 +154,8 @@ def test_a_way_around_the_policy_is_refused_or_said_to_be_possible(tmp_path, cel
     with nothing_is_left(tmp_path) as (outside, _):
         report, _ = graded(Case("", cells), outside, LIMITS, spare=True)
     row = report["questions"][0]
+    assert row["policy_message"] != "" or cells in tricks.USELESS
     assert row["policy"] in ("broken", "not decidable") or row["status"] == "wrong"
-    assert row["status"] != "passed" or row["policy_message"] != ""
 
 
 # They are harmless even where they can reach the machine.
@@ -153,11 +173,13 @@ HARMFUL = [
     "a cell that closes all that is open",
     "a disk that is filled",
     "memory that is shared",
+    "written with a pool of processes",
 ]
 
 
 @pytest.mark.parametrize("name", [*HARMLESS[::3], *HARMFUL])
 def test_the_score_is_the_same_in_namespaces(tmp_path, name):
+    skip_what_nothing_holds(CASES[name])
     confine("namespaces")
     with nothing_is_left(tmp_path) as (outside, _):
         limits = SHORT if CASES[name].hangs else LIMITS
@@ -201,6 +223,7 @@ SLOW = {
 
 @pytest.mark.parametrize("cells", SLOW.values(), ids=SLOW)
 def test_no_submission_outlives_its_budget(tmp_path, cells):
+    skip_what_nothing_holds(Case("", grouped="fork" in str(cells)))
     confine("bubblewrap")
     with nothing_is_left(tmp_path) as (outside, traces):
         case = Case("", (IMPORT, *cells), whole=True)

@@ -49,6 +49,7 @@ class Case:
         says: part of its message; "a|b" where it may be another
         others: status of each other question, or None where nothing is asserted
         hangs: whether it takes all the time that it is given
+        grouped: whether nothing but a control group surely holds it
         whole: whether `cells` are the whole notebook
         content: bytes of the file, instead of cells
         trouble: part of the sentence on why it cannot be read, instead of a status
@@ -60,6 +61,7 @@ class Case:
     says: str = ""
     others: dict | None = field(default_factory=OTHERS.copy)
     hangs: bool = False
+    grouped: bool = False
     whole: bool = False
     content: bytes | None = None
     trouble: str = ""

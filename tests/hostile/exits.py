@@ -61,6 +61,9 @@ CASES = [
     )),
     Case("a cell that fails before it", ("1 / 0" + SOFTMAX,), "unanswered",
          "stopped with ZeroDivisionError: division by zero"),
+    Case("cells that fail one after the other, the last counts", (
+        "1 / 0" + SOFTMAX, "import os\nos._exit(0)" + SOFTMAX,
+    ), "unanswered", GONE),
     Case("a child that goes on with the notebook", (
         "import os, time\nchild = os.fork()",
         "time.sleep(0.2)\nassert os.waitpid(child, os.WNOHANG)[0] == child" + SOFTMAX,

@@ -4,7 +4,7 @@ from hostile import SOFTMAX, WRONG, Case, softmax
 
 FILL = """
 def fill(folder):
-    for number in range(1000):
+    for number in range(5):  # a few more than there is room for
         with open(f"{folder}/{number}", "wb") as file:
             for _ in range(40):
                 file.write(bytes(2**20))
@@ -34,7 +34,7 @@ CASES = [
         softmax("import mmap", "shared = mmap.mmap(-1, 2**30)",
                 "for _ in range(2**10): shared.write(bytes([1]) * 2**20)",
                 "return scores"),
-    ), "stopped", "used more than 0.5 GB of memory"),
+    ), "stopped", "used more than 0.5 GB of memory", grouped=True),
     Case("memory, once for each child", (softmax(
         "import os, time",
         "for _ in range(6):",
@@ -45,16 +45,16 @@ CASES = [
         "try:",
         "    while True: os.wait()",
         "except ChildProcessError: return scores",
-    ),), "wrong|stopped", "A weight is -|of memory"),
+    ),), "wrong|stopped", "A weight is -|of memory", grouped=True),
     Case("a fork bomb", (
         softmax("import os", "while True: os.fork()"),
-    ), "error|stopped", "BlockingIOError|within 1 s", hangs=True),
+    ), "error|stopped", "BlockingIOError|within 1 s", hangs=True, grouped=True),
     Case("a fork bomb that waits for each chance", (softmax(
         "import os",
         "while True:",
         "    try: os.fork()",
         "    except OSError: pass",
-    ),), "stopped", "within 1 s", hangs=True),
+    ),), "stopped", "within 1 s", hangs=True, grouped=True),
     Case("a child that detaches itself and ignores every signal", (DETACH,)),
     Case("a program that writes for ever, left behind", (
         "import subprocess\nleft = subprocess.Popen(['yes'])", SOFTMAX,
@@ -70,7 +70,7 @@ CASES = [
          (FILL + softmax("fill('/dev/shm')"),), "error", "OSError: [Errno"),
     Case("a file that grows", (softmax(
         "with open('grown', 'wb') as file:",
-        "    while True: file.write(bytes(2**20))",
+        "    for _ in range(200): file.write(bytes(2**20))",
     ),), "error", "OSError: [Errno"),
     Case("ten thousand files, and folders a thousand deep", (
         "import os\nfor i in range(10**4): open(str(i), 'x').close()\n"

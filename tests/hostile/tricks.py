@@ -82,3 +82,5 @@ TRICKS = {
     "softmax = getattr(library, 'soft' + ''.join(['m', 'a', 'x']))",
 }
 CELLS = {name: (WRONG, THEIRS + cell) for name, cell in TRICKS.items()}
+# What the policy does not see; the answer stays wrong all the same.
+USELESS = [CELLS["NumPy in a loop"]]
