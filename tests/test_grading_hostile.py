@@ -202,6 +202,7 @@ def test_the_score_is_right_even_where_the_sandbox_is_weak(tmp_path, box, name):
 FUNCTIONS = [question.function for question in all_questions(2)]
 SLOW = {
     "every cell loops": ["while True: pass"] * 50 + [SOFTMAX],
+    "every cell sleeps": ["import time; time.sleep(60)"] * 50 + [SOFTMAX],
     "every cell exits": ["import os; os._exit(0)"] * 500 + [SOFTMAX],
     "every call takes nearly all of its time": [
         f"import time\ndef {name}(*inputs): time.sleep(0.9); return 1"
