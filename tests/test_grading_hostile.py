@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -188,8 +189,10 @@ def test_the_score_is_the_same_in_namespaces(tmp_path, name):
         deserves(report, CASES[name])
 
 
-@pytest.mark.parametrize("box", ["plain", "user"])
-@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize(
+    "box, name",
+    [*product(["plain"], HARMLESS), *product(["user"], HARMLESS[1::3])],
+)
 def test_the_score_is_right_even_where_the_sandbox_is_weak(tmp_path, box, name):
     confine(box)
     with nothing_is_left(tmp_path) as (outside, _):

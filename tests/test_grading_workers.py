@@ -1,5 +1,6 @@
 """Workers: talking to one, ending it, the spare, control groups, doctor's advice."""
 
+import errno
 import json
 import os
 import select
@@ -248,6 +249,20 @@ def test_a_fork_has_no_spare_and_leaves_that_of_its_parent_alone():
     spare.stop()
 
 
+def test_a_spare_that_cannot_start_is_no_trouble_yet(monkeypatch):
+    chosen = workers.choose(LIMITS)
+    workers.close_spare()
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    workers.start_spare(chosen, LIMITS)
+    assert workers._spare is None
+    with pytest.raises(NoWorker, match="Resource temporarily unavailable"):
+        workers.take(chosen, LIMITS)
+
+
+def refuse(*args, **options):
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
 def test_the_sandbox_is_chosen_once(monkeypatch):
     chosen = workers.choose(LIMITS)
     monkeypatch.setattr(workers, "try_out", lambda *a: pytest.fail("tried again"))
@@ -340,6 +355,18 @@ def test_a_group_that_cannot_be_limited_is_not_left(tmp_path, monkeypatch):
 
     monkeypatch.setattr(control_group.ControlGroup, "limit", refuse)
     assert control_group.make(1234, 56) is None and list(tmp_path.iterdir()) == []
+
+
+def test_groups_that_a_killed_grader_left_are_removed_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(control_group, "_places", lambda: [(2, tmp_path, tmp_path)])
+    names = [f"attention-course-{number}" for number in range(3)]
+    old, used, fresh, other = (group(tmp_path / name) for name in [*names, "other"])
+    group(used, cgroup__procs="7")
+    for folder in (old, used, other):
+        os.utime(folder, (0, 0))
+    made = control_group.make(1234, 56)
+    left = {path for path in tmp_path.iterdir() if path not in made._folders}
+    assert left == {used, fresh, other}
 
 
 def test_a_group_that_is_removed_ends_what_is_in_it():

@@ -16,6 +16,7 @@ OWN = Path("/proc/self/cgroup")
 # Files of a group: what to write into them is a number of bytes or of processes.
 MEMORY = {2: ["memory.max"], 1: ["memory.limit_in_bytes"]}
 PROCESSES = {2: ["pids.max"], 1: ["pids.max"]}
+PREFIX, OLD = "attention-course-", 60  # of names, and seconds
 KILLED = {2: "memory.events", 1: "memory.oom_control"}
 
 
@@ -80,8 +81,10 @@ class ControlGroup:
 
 def make(memory, processes):
     """A new ControlGroup with these limits, or None if this process may make none."""
-    name = f"attention-course-{secrets.token_hex(8)}"
+    name = f"{PREFIX}{secrets.token_hex(8)}"
     for version, memory_parent, processes_parent in _places():
+        for parent in {memory_parent, processes_parent}:
+            _sweep(parent)
         group = ControlGroup(version, memory_parent / name, processes_parent / name)
         try:
             for folder in group._folders:
@@ -93,6 +96,16 @@ def make(memory, processes):
                 if folder.exists():
                     os.rmdir(folder)
     return None
+
+
+def _sweep(parent):
+    """Remove the empty groups of graders that were killed."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            if time.time() - folder.stat().st_mtime > OLD:
+                folder.rmdir()  # fails if anything is in it
+        except OSError:
+            pass
 
 
 def _places():

@@ -60,10 +60,7 @@ def _leak(seen):
 
 def begin(limits):
     """Start the worker that `choose` will try first, while the program is loading."""
-    try:
-        start_spare(sandbox.candidates()[0], limits)
-    except NoWorker:
-        pass  # `choose` will meet it again, and try another
+    start_spare(sandbox.candidates()[0], limits)
 
 
 def choose(limits):
@@ -115,7 +112,10 @@ def start_spare(confined, limits):
     """Start the worker that the next `take` will give, without waiting for it."""
     global _spare
     if _spare is None:
-        _spare = Worker(confined, limits)
+        try:
+            _spare = Worker(confined, limits)
+        except NoWorker:
+            pass  # whoever takes one will meet it again
 
 
 def close_spare():
