@@ -109,6 +109,24 @@ def test_no_line_opens_with_the_mark_behind_a_formula(html, new_page, width):
         assert page.evaluate(STRAY) == []
 
 
+def test_menu_contents_and_scheme_work_on_a_phone(html, new_page):
+    page = new_page(width=390, height=844)
+    with served(html) as address:
+        page.goto(f"{address}/{CHAPTER_2}")
+        page.locator(".primary-toggle").click()
+        page.get_by_role("link", name="Glossary", exact=True).wait_for()
+        page.keyboard.press("Escape")
+        page.locator(".secondary-toggle").click()
+        page.get_by_role("link", name="The file drawer", exact=True).wait_for()
+        page.keyboard.press("Escape")
+        scheme = "document.documentElement.dataset.theme"
+        assert page.evaluate(scheme) == "light"
+        page.locator(".theme-switch-button").click()
+        assert page.evaluate(scheme) == "dark"
+        page.reload()
+        assert page.evaluate(scheme) == "dark"  # it is remembered
+
+
 # Previews -----------------------------------------------------------------------------
 
 
