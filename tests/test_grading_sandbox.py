@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hostile import escape
 from hostile.confined import OF_RECORD, confine, release
 from hostile.doors import Doors
 
-from course_lib.grading import sandbox, workers
+from course_lib.grading import sandbox, views, workers
 from course_lib.grading.calling import encode
 from course_lib.grading.process import Limits, NoWorker, Worker
 
@@ -87,6 +88,28 @@ def test_without_a_sandbox_the_same_probes_find_something(doors, tmp_path):
     assert len(found) == len(escape.HARMLESS)
     assert [name for name, loot in found.items() if loot == "loot: []"] == []
     assert len(doors.knocks()) == 4
+
+
+def test_it_is_nobody_outside(prober):
+    """A worker that root starts is not root, and no other worker's user."""
+    inside = Path(f"/proc/{prober._descendants()[-1]}/status").read_text()
+    (users,) = (line for line in inside.splitlines() if line.startswith("Uid:"))
+    users = set(map(int, users.split()[1:]))
+    assert len(users) == 1
+    if os.geteuid() == 0:
+        assert users == {prober._user} and min(users) >= 2**30
+
+
+@pytest.mark.parametrize(
+    "candidate", [each for each in sandbox.SANDBOXES if each.of_record]
+)
+def test_every_variant_of_a_sandbox_of_record_works(candidate):
+    confine(candidate.name)
+    if candidate not in sandbox.candidates():
+        pytest.skip("Only root can give each worker a user of its own.")
+    trial, worker = workers.try_out(candidate, LIMITS)
+    assert trial.works, trial.trouble
+    worker.stop()
 
 
 def test_its_limits_are_those_that_were_given(prober):
@@ -162,10 +185,10 @@ def test_wherever_the_course_lies_python_is_seen_and_it_is_not(monkeypatch, layo
     library = Path(checkout, "course_lib")
     monkeypatch.setattr(sys, "prefix", prefix)
     monkeypatch.setattr(sys, "base_prefix", base)
-    monkeypatch.setattr(sandbox, "packages", lambda: [packages])
-    monkeypatch.setattr(sandbox, "LIBRARY", library)
-    monkeypatch.setattr(sandbox, "HERE", library / "grading")
-    steps = sandbox.view()
+    monkeypatch.setattr(views, "packages", lambda: [packages])
+    monkeypatch.setattr(views, "LIBRARY", library)
+    monkeypatch.setattr(views, "HERE", library / "grading")
+    steps = views.view()
 
     def is_seen(path):
         around = [kind for kind, _, at in steps if Path(path).is_relative_to(at)]
@@ -173,10 +196,51 @@ def test_wherever_the_course_lies_python_is_seen_and_it_is_not(monkeypatch, layo
 
     for path in (f"{prefix}/bin/python", f"{base}/lib/python3", f"{packages}/numpy"):
         assert is_seen(path)
-    for path in [*sandbox.hidden_places(), str(library / "in_numpy")]:
+    for path in [*views.hidden_places(), str(library / "in_numpy")]:
         assert not is_seen(path)
     assert is_seen("/course/course_lib/in_numpy")
     assert not is_seen("/course/course_lib/grading/grader.py")
+
+
+@pytest.mark.parametrize("box", OF_RECORD)
+def test_a_python_below_the_temporary_folder_is_seen_and_stays_as_it_is(
+    monkeypatch, box
+):
+    confined = confine(box)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "python").write_text("as it is")
+        Path(folder, "python").chmod(0o666)
+        monkeypatch.setattr(sys, "prefix", folder)
+        script = f"cat {folder}/python && touch {folder}/python"
+        command = confined.confine(["sh", "-c", script], sandbox.new_user())
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "as it is" and "Read-only file system" in done.stderr
+
+
+MOUNTS = """
+mount --bind "$1" "$1"
+mount -t tmpfs -o noexec,mode=777 none "$1/inside"
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("box", OF_RECORD)
+def test_what_is_mounted_inside_of_python_is_read_only_too(monkeypatch, box):
+    if os.geteuid() != 0:
+        pytest.skip("Only root can mount.")
+    confined = confine(box)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "inside").mkdir()
+        monkeypatch.setattr(sys, "prefix", folder)
+        command = confined.confine(
+            ["touch", f"{folder}/inside/new"], sandbox.new_user()
+        )
+        script = ["unshare", "--mount", "sh", "-e", "-c", MOUNTS, "sh", folder]
+        done = subprocess.run([*script, *command], capture_output=True, text=True)
+    assert "Read-only file system" in done.stderr
 
 
 def programs(folder, monkeypatch, **scripts):
@@ -218,9 +282,10 @@ def test_without_bubblewrap_the_choice_is_namespaces(tmp_path, monkeypatch):
 def test_a_bubblewrap_of_an_older_version_will_do(tmp_path, monkeypatch):
     confine("bubblewrap")
     old = 'case "$*" in *--disable-userns*) exit 1;; esac; exec /usr/bin/bwrap "$@"'
-    programs(tmp_path, monkeypatch, bwrap=old)
+    programs(tmp_path, monkeypatch, bwrap=old, setpriv=None)
     assert chosen() == "bubblewrap"
-    assert workers._chosen == sandbox.SANDBOXES[1]
+    command = workers._chosen.confine(["true"], sandbox.new_user())
+    assert "--disable-userns" not in " ".join(command)
 
 
 TESTS = str(Path(__file__).parent)
@@ -234,7 +299,12 @@ LEAKS = {
 def test_a_sandbox_that_leaks_is_not_used(options, trouble):
     if options == ("--share-net",) and len(socket.if_nameindex()) == 1:
         pytest.skip("This machine has no network.")
-    tight = confine("bubblewrap")
+    confine("bubblewrap")
+    (tight, *_) = (
+        each
+        for each in sandbox.SANDBOXES
+        if each.name == "bubblewrap" and not each.own_user
+    )
 
     def confine_badly(argv, user):
         command = tight.confine(argv, user)

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.grading import control_group, sandbox
+from course_lib.grading import control_group, sandbox, views
 from course_lib.grading.channel import Channel, Closed, Stopped
 
 START_SECONDS = 60
@@ -67,13 +67,13 @@ class Worker:
             raise NoWorker(f"the grader's worker could not start: {error}") from None
 
     def _start(self):
-        course, home = sandbox.COURSE, sandbox.SCRATCH
+        course, home = views.COURSE, views.SCRATCH
         if not self.sandbox.has_view:
             self._folder = tempfile.TemporaryDirectory(
                 prefix="attention-course-", ignore_cleanup_errors=True
             )
             course = self._folder.name
-            home = sandbox.furnish(Path(course))
+            home = views.furnish(Path(course))
             if self._user:
                 os.chmod(course, 0o755)
                 os.chown(home, self._user, self._user)
@@ -82,7 +82,7 @@ class Worker:
         argv += [*map(str, self._channel.theirs), json.dumps(self._rlimits())]
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._process = subprocess.Popen(
-            self.sandbox.confine([*argv, *sandbox.packages()], self._user),
+            self.sandbox.confine([*argv, *views.packages()], self._user),
             cwd=home if self._folder else "/",
             env=kept
             | OURS

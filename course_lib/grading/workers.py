@@ -7,7 +7,7 @@ it NumPy's, so the next one is started while a notebook is graded: the spare.
 import os
 from dataclasses import dataclass
 
-from course_lib.grading import sandbox
+from course_lib.grading import sandbox, views
 from course_lib.grading.process import NoWorker, Worker
 
 _chosen = _spare = _parents = None
@@ -38,7 +38,7 @@ def try_out(candidate, limits, worker=None):
     """
     try:
         worker = worker or Worker(candidate, limits)
-        seen = worker.ready(sandbox.hidden_places())
+        seen = worker.ready(views.hidden_places())
     except NoWorker as problem:
         return Trial(candidate, False, trouble=f"{problem}."), None
     if candidate.has_view and (trouble := _leak(seen)):

@@ -234,6 +234,12 @@ os.mkdir('own'); host = os.uname()[1].encode()
 for name, call in calls.items():
     if call() == 0:
         loot.append(name)
+for handle in ('/dev/null', '/dev/zero', '/dev/urandom', 0, 1, 2):
+    try:
+        os.chmod(handle, os.stat(handle).st_mode & 0o7777)
+        loot.append(handle)
+    except OSError:
+        pass
 for name in ('DATA', 'FSIZE', 'NOFILE', 'CORE', 'CPU'):
     kind = getattr(resource, 'RLIMIT_' + name)
     try:
