@@ -233,7 +233,7 @@ def test_so_does_any_batch_killed_again_and_again(tmp_path):
     size, rng = 120, random.Random(3)
     statuses = make_class(tmp_path / "class", size, 20)
     results, graded, kills = tmp_path / "results", [], 0
-    for moment in sorted(rng.sample(range(1, size), 3)):
+    for moment in sorted(rng.sample(range(1, size // 2), 3)):  # far from its end
         run = Batch(tmp_path / "class", results, "fake")
         if run.wait_for(moment):
             time.sleep(rng.random() / 100)
