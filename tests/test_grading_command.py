@@ -210,7 +210,7 @@ def test_ctrl_c_ends_in_order_and_says_how_to_go_on(tmp_path, lanes):
     started = processes_below(running.pid)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: lanes get it too
     out, err = running.communicate(timeout=60)
-    assert running.returncode == 130 and out == ""
+    assert running.returncode == 130 and out == "", (out, err)
     assert wait_until_gone(started) == []
     done = len(list(results.glob("reports/*")))
     assert 3 <= done < 30

@@ -218,13 +218,15 @@ def test_so_does_one_on_a_cluster_that_loses_a_worker_and_is_killed(
 
 
 def workers_of(pid):
-    """Process ids of the cluster's two workers that a batch started."""
-    children = [child for child, at in processes_below(pid) if at]
-    workers = [
-        child
-        for child in children
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    """Process ids of the cluster's two workers, which the batch's process started.
+
+    What these start has their command line too, until it runs a program of its own.
+    """
+    workers = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                workers.append(int(child))
     assert len(workers) == 2
     return workers
 

@@ -15,7 +15,7 @@ from course_lib.grading.process import NoWorker
 
 PER_LANE = 2  # notebooks: one is graded, the next is there already
 MAX_WAITING = 2**28  # bytes of notebooks that are read and not graded yet
-CHECK_SECONDS = 5
+CHECK_SECONDS = 0.5
 TRIES_ALONE = 2  # the first death before may have been another's
 
 

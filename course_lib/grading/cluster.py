@@ -61,10 +61,31 @@ def connected(address, count):
         stack.enter_context(client)
         if is_ours:
             client.register_plugin(_CtrlCIsNotTheirs())
-        with ClusterLanes(client) as lanes:
+        with ClusterLanes(client) as lanes, _heard(lanes):
             lanes.check_versions()
             yield lanes
         client.run(workers.close_spare)
+
+
+@contextmanager
+def _heard(lanes):
+    """Ctrl-C ends `lanes` where they look for it; a second one ends them at once.
+
+    Raised at any moment, it may come to a callback of Dask's, where it is lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(number, frame):
+        lanes.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _CtrlCIsNotTheirs(WorkerPlugin):
@@ -99,9 +120,13 @@ class ClusterLanes(Lane):
 
     Args:
         client: distributed's Client
+
+    Attributes:
+        interrupted: whether there was a Ctrl-C; raised at the next look
     """
 
     deaths = (KilledWorker,)
+    interrupted = False
 
     def __init__(self, client):
         self._client = client
@@ -120,18 +145,24 @@ class ClusterLanes(Lane):
 
     def submit(self, function, /, *args):
         """A Future; KilledWorker is its exception if several workers died of it."""
+        self._look()
         return self._executor.submit(_on_worker, _version(), function, *args)
 
     def check(self):
         """See that there is a worker, or was one lately.
 
         Raises:
-            NoLanes
+            NoLanes, KeyboardInterrupt
         """
+        self._look()
         if self._client.status != "running":
             raise NoLanes("the connection to the scheduler is lost")
         if self.count and time.monotonic() - self._seen > PATIENCE:
             raise NoLanes("the scheduler has no workers any more")
+
+    def _look(self):
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def check_versions(self):
         """See that there are workers, all with this grader.

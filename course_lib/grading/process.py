@@ -12,7 +12,9 @@ from pathlib import Path
 from course_lib.grading import control_group, sandbox, views
 from course_lib.grading.channel import Channel, Closed, Stopped
 
-START_SECONDS = 60
+START_SECONDS, END_SECONDS = 60, 5
+# What would end this process between a worker's start and the note that it is there.
+LATER = {signal.SIGINT, signal.SIGTERM}
 MAX_FILE = 2**26  # bytes of one file that a worker writes
 # Settings of OpenBLAS that a machine may need for right results; the rest is ours.
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -60,11 +62,14 @@ class Worker:
         self._user = sandbox.new_user() if confined.own_user else None
         self._folder = self._group = self._process = self._init = None
         self._channel = self._seen = None
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, LATER)
         try:
             self._start()
         except OSError as error:
             self.stop()
             raise NoWorker(f"the grader's worker could not start: {error}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self):
         course, home = views.COURSE, views.SCRATCH
@@ -174,6 +179,8 @@ class Worker:
         """Kill the worker and its children, and remove what was made for it."""
         if self._init is not None:
             self._end_namespace()
+        elif self._process and self._seen is None:
+            self._let_end()
         if self._process and self._process.returncode is None:
             # Before it is waited for, so that the number cannot be another's by now.
             try:
@@ -184,15 +191,29 @@ class Worker:
                 sandbox.end_user(self._user)
             self._process.wait()
         self._process = None
-        if self._channel:
-            self._channel.close()
-            self._channel = None
+        self._close_channel()
         if self._group:
             self._group.remove()
             self._group = None
         if self._folder:
             _remove(self._folder)
             self._folder = None
+
+    def _close_channel(self):
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+
+    def _let_end(self):
+        """Let a worker that has run nothing end by itself, as it does unasked.
+
+        Killed while it starts, bubblewrap leaves a process that waits for ever.
+        """
+        self._close_channel()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass  # it is killed next
 
     def _end_namespace(self):
         """Kill process 1 of the worker's own: with it end all others, then its parent.

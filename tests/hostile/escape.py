@@ -137,8 +137,11 @@ import os
 pids = sorted(int(name) for name in os.listdir('/proc') if name.isdigit())
 loot = pids[3:]
 for pid in pids:
-    with open(f'/proc/{pid}/cmdline') as file:
-        words = file.read()
+    try:
+        with open(f'/proc/{pid}/cmdline') as file:
+            words = file.read()
+    except OSError:  # it ended meanwhile
+        continue
     if 'pytest' in words or 'attention-course' in words:
         loot.append(words)
 """,
