@@ -19,6 +19,7 @@ from grading_reports import SEED
 from course_lib.grading.notebook import MAX_BYTES
 from course_lib.grading.reports.files import read_json
 from course_lib.grading.reports.schema import mistake
+from course_lib.grading.sandbox import end_stuck
 from course_lib.grading.signing import is_signed
 
 BATCH = Path(__file__).with_name("killed_batch.py")
@@ -141,7 +142,10 @@ class Batch:
         started = processes_below(self.process.pid)
         self.process.kill()
         self.process.communicate()
-        assert len(started) >= 2 and wait_until_gone(started) == []
+        assert len(started) >= 2
+        if left := wait_until_gone(started):
+            end_stuck()  # as the next batch does, if it was killed in that instant
+            assert wait_until_gone(left) == []
 
     def end(self):
         """The files that it graded, once it has come to its end."""

@@ -13,9 +13,18 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from fake_grader import started, wait_until_gone
 from hostile.confined import confine, release
 
-from course_lib.grading import channel, control_group, doctor, sandbox, workers
+from course_lib.grading import (
+    channel,
+    control_group,
+    doctor,
+    process,
+    sandbox,
+    views,
+    workers,
+)
 from course_lib.grading.channel import Channel, Closed, Stopped
 from course_lib.grading.process import Limits, NoWorker, Worker
 
@@ -225,6 +234,58 @@ def test_a_spare_that_will_not_do_is_ended_and_replaced(dead):
     assert taken is not spare and not spare.alive and taken.limits == limits
     run(taken, "1")
     taken.stop()
+
+
+class Interrupted(BaseException):
+    """What a signal's handler raises."""
+
+
+def test_a_worker_whose_start_is_interrupted_is_ended_too(monkeypatch):
+    workers.choose(LIMITS)
+    workers.close_spare()
+    pids, start = [], Worker._start
+
+    def start_and_interrupt(worker):
+        start(worker)
+        os.kill(os.getpid(), signal.SIGTERM)
+        pids.append(worker._process.pid)  # not before the start has come to its end
+
+    def interrupt(number, frame):
+        raise Interrupted
+
+    monkeypatch.setattr(Worker, "_start", start_and_interrupt)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            Worker(confine("bubblewrap"), LIMITS)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert Path(f"/proc/{pids[0]}").exists()
+    workers.close_all()
+    assert not Path(f"/proc/{pids[0]}").exists() and not process.started
+
+
+def test_what_a_killed_grader_left_of_a_sandbox_is_ended():
+    confine("bubblewrap")
+    for each in sandbox.SANDBOXES:
+        if each.name == "bubblewrap" and not each.own_user:
+            older = each  # its last form, which can wait as it does here
+    bubblewrap, *options = older.confine([f"{views.COURSE}/worker.py"], None)
+    told, tell = os.pipe()
+    block, go_on = os.pipe()
+    wait = ["--info-fd", str(tell), "--userns-block-fd", str(block)]
+    half = subprocess.Popen([bubblewrap, *wait, *options], pass_fds=(tell, block))
+    os.close(tell)
+    with open(told) as text:
+        other_half = json.load(text)["child-pid"]
+    sandbox.end_stuck()
+    half.kill()
+    half.wait()
+    assert wait_until_gone([(other_half, started(other_half))], 0.5)  # not ended before
+    sandbox.end_stuck()
+    assert wait_until_gone([(other_half, started(other_half))]) == []
+    os.close(block)
+    os.close(go_on)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # has threads

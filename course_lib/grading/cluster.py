@@ -64,7 +64,7 @@ def connected(address, count):
         with ClusterLanes(client) as lanes, _heard(lanes):
             lanes.check_versions()
             yield lanes
-        client.run(workers.close_spare)
+        client.run(workers.close_all)
 
 
 @contextmanager

@@ -108,7 +108,7 @@ class Here(Lane):
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """End the worker that waits for another notebook."""
-        workers.close_spare()
+        workers.close_all()
 
 
 class Lanes(Lane):
@@ -190,7 +190,7 @@ def _begin():
     signal.signal(signal.SIGTERM, _end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPT)
     # At the end of such a process nothing else is called.
-    Finalize(None, workers.close_spare, exitpriority=1)
+    Finalize(None, workers.close_all, exitpriority=1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -208,7 +208,7 @@ def _end(number, frame):
 
 
 def _leave():
-    workers.close_spare()
+    workers.close_all()
     os._exit(1)
 
 

@@ -18,6 +18,7 @@ LATER = {signal.SIGINT, signal.SIGTERM}
 MAX_FILE = 2**26  # bytes of one file that a worker writes
 # Settings of OpenBLAS that a machine may need for right results; the rest is ours.
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+started = set()  # Workers of this process that are not stopped, also while they start
 OURS = {
     "MPLBACKEND": "agg",
     "OMP_NUM_THREADS": "1",
@@ -62,6 +63,7 @@ class Worker:
         self._user = sandbox.new_user() if confined.own_user else None
         self._folder = self._group = self._process = self._init = None
         self._channel = self._seen = None
+        started.add(self)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, LATER)
         try:
             self._start()
@@ -198,6 +200,7 @@ class Worker:
         if self._folder:
             _remove(self._folder)
             self._folder = None
+        started.discard(self)
 
     def _close_channel(self):
         if self._channel:

@@ -12,12 +12,13 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.grading.views import SCRATCH, SCRATCH_BYTES, view
+from course_lib.grading.views import COURSE, SCRATCH, SCRATCH_BYTES, view
 
 DEVICES = ("null", "zero", "random", "urandom")
 
@@ -183,6 +184,29 @@ def new_user():
 def end_user(user):
     """Kill every process of a user."""
     subprocess.run([*_becoming(user), "/bin/sh", "-c", "kill -KILL -1"], check=False)
+
+
+def end_stuck():
+    """End what a killed grader may leave: a bubblewrap that waits for its other half.
+
+    It dies with that half only once it has begun, and before that it runs nothing.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state = _state(folder)
+            if state["Name"] != "bwrap" or len(state["NSpid"].split()) == 1:
+                continue
+            ours = os.fsencode(f"{COURSE}/worker.py")
+            orphaned = _state(folder.with_name(state["PPid"]))["Name"] != "bwrap"
+            if orphaned and ours in (folder / "cmdline").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (OSError, KeyError):
+            pass  # it has ended, or is another user's
+
+
+def _state(process):
+    lines = (process / "status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 PLAIN = Sandbox("plain", False, "", _plain)

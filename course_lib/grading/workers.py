@@ -7,10 +7,11 @@ it NumPy's, so the next one is started while a notebook is graded: the spare.
 import os
 from dataclasses import dataclass
 
-from course_lib.grading import sandbox, views
+from course_lib.grading import process, sandbox, views
 from course_lib.grading.process import NoWorker, Worker
 
-_chosen = _spare = _parents = None
+_chosen = _spare = None
+_parents = []
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def choose(limits):
         if _spare and _spare.sandbox == sandbox.candidates()[0]:
             begun, _spare = _spare, None
         close_spare()
+        sandbox.end_stuck()
         for candidate in sandbox.candidates():
             trial, _spare = try_out(candidate, limits, begun)
             begun = None
@@ -126,10 +128,19 @@ def close_spare():
         _spare = None
 
 
+def close_all():
+    """End the spare and every other worker, also one whose start was interrupted."""
+    for worker in list(process.started):
+        worker.stop()
+    close_spare()
+
+
 def _leave_to_parent():
-    """In a fork of this process: the spare is not its own to use or to end."""
-    global _spare, _parents
-    _spare, _parents = None, _spare  # kept: what is collected removes its folder
+    """In a fork of this process: its workers are not the fork's to use or to end."""
+    global _spare
+    _spare = None
+    _parents.extend(process.started)  # kept: what is collected removes its folder
+    process.started.clear()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
