@@ -70,11 +70,11 @@ def processes_below(pid):
             except OSError:
                 continue  # it ended meanwhile
             waiting += started
-            found |= {(child, started(child)) for child in started}
+            found |= {(child, started_at(child)) for child in started}
     return found
 
 
-def started(pid):
+def started_at(pid):
     """When a process started, or None if there is none; a dead one is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -87,7 +87,7 @@ def wait_until_gone(processes, seconds=20):
     """The processes, as `processes_below` gave them, that do not end in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        left = [(pid, at) for pid, at in processes if at and started(pid) == at]
+        left = [(pid, at) for pid, at in processes if at and started_at(pid) == at]
         if not left:
             return []
         time.sleep(0.05)

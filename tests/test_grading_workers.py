@@ -13,7 +13,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from fake_grader import started, wait_until_gone
+from fake_grader import started_at, wait_until_gone
 from hostile.confined import confine, release
 
 from course_lib.grading import (
@@ -278,12 +278,13 @@ def test_what_a_killed_grader_left_of_a_sandbox_is_ended():
     os.close(tell)
     with open(told) as text:
         other_half = json.load(text)["child-pid"]
-    sandbox.end_stuck()
+    left = [(other_half, started_at(other_half))]
+    sandbox.end_stuck()  # not of one whose grader lives
     half.kill()
     half.wait()
-    assert wait_until_gone([(other_half, started(other_half))], 0.5)  # not ended before
+    assert wait_until_gone(left, 0.5) == left
     sandbox.end_stuck()
-    assert wait_until_gone([(other_half, started(other_half))]) == []
+    assert wait_until_gone(left) == []
     os.close(block)
     os.close(go_on)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from course_lib.grading import control_group, sandbox, views
 from course_lib.grading.channel import Channel, Closed, Stopped
+from course_lib.grading.interrupts import uninterrupted
 
 START_SECONDS, END_SECONDS = 60, 5
-# What would end this process between a worker's start and the note that it is there.
-LATER = {signal.SIGINT, signal.SIGTERM}
 MAX_FILE = 2**26  # bytes of one file that a worker writes
 # Settings of OpenBLAS that a machine may need for right results; the rest is ours.
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -64,14 +63,12 @@ class Worker:
         self._folder = self._group = self._process = self._init = None
         self._channel = self._seen = None
         started.add(self)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, LATER)
         try:
-            self._start()
+            with uninterrupted():
+                self._start()
         except OSError as error:
             self.stop()
             raise NoWorker(f"the grader's worker could not start: {error}") from None
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self):
         course, home = views.COURSE, views.SCRATCH

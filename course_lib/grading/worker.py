@@ -17,7 +17,6 @@ import json
 import linecache
 import os
 import resource
-import signal
 import socket
 import sys
 import types
@@ -25,7 +24,6 @@ import types
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[4:]]
 for _name, _limit in json.loads(sys.argv[3]).items():
     resource.setrlimit(getattr(resource, _name), _limit)
-signal.pthread_sigmask(signal.SIG_SETMASK, ())  # who started this held some back
 
 from calling import call, decode, describe, encode  # noqa: E402 (after its path is set)
 from magics import without_magics  # noqa: E402

@@ -32,7 +32,7 @@ def main():
     try:
         report = grade_content(handed_in, content, options, spare=False)
     finally:
-        workers.close_spare()
+        workers.close_all()
     made = results(
         report,
         settings["chapter"],
