@@ -174,6 +174,8 @@ LAYOUTS = {
     "below Python's own folder": (
         *("/opt/conda", "/opt/conda", "/opt/conda/lib", "/opt/conda/course"),
     ),
+    "in the temporary folder": ("/tmp/c/.venv", "/usr", "/tmp/c/.venv/lib", "/tmp/c"),
+    "below a Python there": ("/tmp/v", "/tmp/v", "/tmp/v/lib", "/tmp/v/src/course"),
     "installed": ("/opt/venv", "/usr", "/opt/venv/lib", "/opt/venv/lib"),
     "installed for the user": ("/usr", "/usr", "/u/ann/packages", "/u/ann/packages"),
 }
@@ -195,9 +197,9 @@ def test_wherever_the_course_lies_python_is_seen_and_it_is_not(monkeypatch, layo
         return around[-1:] == ["read"]
 
     for path in (f"{prefix}/bin/python", f"{base}/lib/python3", f"{packages}/numpy"):
-        assert is_seen(path)
+        assert is_seen(views.placed(path))
     for path in [*views.hidden_places(), str(library / "in_numpy")]:
-        assert not is_seen(path)
+        assert not is_seen(path) and not is_seen(views.placed(path))
     assert is_seen("/course/course_lib/in_numpy")
     assert not is_seen("/course/course_lib/grading/grader.py")
 
@@ -209,13 +211,16 @@ def test_a_python_below_the_temporary_folder_is_seen_and_stays_as_it_is(
     confined = confine(box)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        Path(folder, "python").write_text("as it is")
+        Path(folder, "python").write_text("as it is\n")
         Path(folder, "python").chmod(0o666)
         monkeypatch.setattr(sys, "prefix", folder)
-        script = f"cat {folder}/python && touch {folder}/python"
+        place = views.placed(f"{folder}/python")
+        script = f"cat {place} && touch {place}; ls -a . {views.SCRATCH}"
         command = confined.confine(["sh", "-c", script], sandbox.new_user())
         done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stdout == "as it is" and "Read-only file system" in done.stderr
+    nothing = [".", ".."]
+    assert done.stdout.split() == ["as", "it", "is", ".:", *nothing, "/tmp:", *nothing]
+    assert "Read-only file system" in done.stderr
 
 
 MOUNTS = """
@@ -236,7 +241,7 @@ def test_what_is_mounted_inside_of_python_is_read_only_too(monkeypatch, box):
         Path(folder, "inside").mkdir()
         monkeypatch.setattr(sys, "prefix", folder)
         command = confined.confine(
-            ["touch", f"{folder}/inside/new"], sandbox.new_user()
+            ["touch", views.placed(f"{folder}/inside/new")], sandbox.new_user()
         )
         script = ["unshare", "--mount", "sh", "-e", "-c", MOUNTS, "sh", folder]
         done = subprocess.run([*script, *command], capture_output=True, text=True)

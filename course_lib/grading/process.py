@@ -82,11 +82,14 @@ class Worker:
                 os.chmod(course, 0o755)
                 os.chown(home, self._user, self._user)
         self._channel = Channel()
-        argv = [sys.executable, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
+        python, packages = sys.executable, views.packages()
+        if self.sandbox.has_view:
+            python, packages = views.python(), list(map(views.placed, packages))
+        argv = [python, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
         argv += [*map(str, self._channel.theirs), json.dumps(self._rlimits())]
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._process = subprocess.Popen(
-            self.sandbox.confine([*argv, *views.packages()], self._user),
+            self.sandbox.confine([*argv, *packages], self._user),
             cwd=home if self._folder else "/",
             env=kept
             | OURS

@@ -56,7 +56,7 @@ def _bubblewrap(*options):
         command += ["--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
         command += ["--die-with-parent", "--new-session"]
         size = ["--size", str(SCRATCH_BYTES)]
-        command += [*size, "--tmpfs", SCRATCH]  # first, as Python may be below it
+        command += [*size, "--tmpfs", SCRATCH]
         for kind, source, target in steps:
             if kind == "link":
                 command += ["--symlink", source, target]
@@ -79,7 +79,7 @@ def _namespaces(argv, user, steps=None):
     root = "/sys"  # any folder will do: this process alone sees what is put over it
     own = f"mount -t tmpfs -o size={SCRATCH_BYTES},nosuid,nodev none {root}"
     lines = ["set -e", f"mount -t tmpfs -o mode=755,size=1m none {root}"]
-    lines += [f"mkdir {root}{SCRATCH}", own + SCRATCH]  # first: Python may be below it
+    lines += [f"mkdir {root}{SCRATCH}", own + SCRATCH]
     for kind, source, target in steps or view():
         place = shlex.quote(root + target)
         if kind == "link":

@@ -24,6 +24,19 @@ def packages():
     return [folder for folder in folders if os.path.isdir(folder)]
 
 
+def placed(path):
+    """Where in the view `path` is: where it is, but nothing of ours is in SCRATCH."""
+    return f"/python{path}" if Path(path).is_relative_to(SCRATCH) else path
+
+
+def python():
+    """Where this Python is in the view."""
+    path = sys.executable
+    if placed(path) != path:  # its folder moves, but what it is a link to mostly not
+        path = os.path.realpath(path)
+    return placed(path)
+
+
 def hidden_places():
     """Folders that no worker may see: questions and answers, tests, solutions."""
     own = LIBRARY.parent
@@ -46,11 +59,12 @@ def view():
     installed = own in packages()  # and not a checkout
     for path in sorted({sys.base_prefix, sys.prefix, *packages(), own}, key=len):
         if path == own and not installed:
-            steps += [("empty", "", own)] if _in_view(own, steps) else []
-        elif not _in_view(path, steps):
-            steps.append(("read", path, path))
+            place = placed(own)
+            steps += [("empty", "", place)] if _in_view(place, steps) else []
+        elif not _in_view(placed(path), steps):
+            steps.append(("read", path, placed(path)))
     if installed:
-        steps.append(("empty", "", str(LIBRARY)))
+        steps.append(("empty", "", placed(str(LIBRARY))))
     for path in filter(os.path.exists, SETTINGS):
         steps.append(("read" if os.path.isdir(path) else "file", path, path))
     grading = f"{COURSE}/course_lib/grading"
