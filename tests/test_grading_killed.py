@@ -47,7 +47,7 @@ HOSTILE = [
     (["def softmax(s): return softmax(s)"], "error"),
     (["def softmax(s): return np.ones(10**9)"], "error"),
     (["def softmax(s): return object()"], "wrong"),
-    (["import os\nfor fd in range(3, 20):\n  try: os.write(fd, b'{}\\n[]\\n' * 9)\n"
+    (["import os\nfor fd in range(3, 256):\n  try: os.write(fd, b'{}\\n[]\\n' * 9)\n"
       "  except OSError: pass", RIGHT], "passed"),
     (["import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)",
       RIGHT], "passed"),

@@ -99,7 +99,7 @@ for folder in ('@OUTSIDE@', '/root', '/ho' 'me', '/var', '/srv', '/mnt', '/run')
 import os
 loot = []
 for folder, folders, files in os.walk('/'):
-    if folder in ('/proc', '/usr', '@PREFIX@', '@BASE@'):
+    if folder.removeprefix('/python') in ('/proc', '/usr', '@PREFIX@', '@BASE@'):
         folders.clear()
     loot += [os.path.join(folder, name) for name in files
              if 'question' in name or 'solution' in name or name.endswith('.ipynb')

@@ -9,7 +9,7 @@ SEND = """
 import json, os, sys
 def send(**reply):
     line = json.dumps(reply).encode() + b"\\n"
-    for pipe in range(3, 30):
+    for pipe in range(3, 256):
         try:
             os.write(pipe, line)
         except OSError:
@@ -203,7 +203,7 @@ CASES = [
     Case("a reply that is a thousand lists deep", (
         SEND, NUMBER,
         softmax("reply = '{\"number\": %d, \"values\": ' % number()",
-                "for pipe in range(3, 30):",
+                "for pipe in range(3, 256):",
                 "    try: os.write(pipe, reply.encode() + b'[' * 1500 + b'\\n')",
                 "    except OSError: pass",
                 "return scores"),
@@ -214,7 +214,7 @@ CASES = [
     Case("a line without an end", (
         SEND,
         softmax("while True:",
-                "    for pipe in range(3, 30):",
+                "    for pipe in range(3, 256):",
                 "        try: os.write(pipe, b'x' * 2**20)",
                 "        except OSError: pass"),
     ), "stopped", "more than the grader accepts"),
