@@ -6,6 +6,7 @@ trust this machine, or do not use it. One that is started here encrypts what is 
 and lets nobody in who has not its keys.
 """
 
+import gc
 import logging
 import signal
 import threading
@@ -53,6 +54,9 @@ def connected(address, count):
             address = stack.enter_context(_local_cluster(count))
         else:
             _be_quiet()
+        # A client that did not connect ends when it is collected: not while this one
+        # starts, or each would wait for the other.
+        gc.collect()
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TypeError, ValueError) as error:
