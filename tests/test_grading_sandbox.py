@@ -162,6 +162,7 @@ def softmax(scores):
     assert told(prober, cell) == str(int(signal.SIGKILL))
 
 
+TEMPORARY = views.SCRATCH
 # Where a checkout, its Python and its packages may lie.
 LAYOUTS = {
     "beside": ("/opt/venv", "/usr", "/opt/venv/site-packages", "/srv/course"),
@@ -174,8 +175,18 @@ LAYOUTS = {
     "below Python's own folder": (
         *("/opt/conda", "/opt/conda", "/opt/conda/lib", "/opt/conda/course"),
     ),
-    "in the temporary folder": ("/tmp/c/.venv", "/usr", "/tmp/c/.venv/lib", "/tmp/c"),
-    "below a Python there": ("/tmp/v", "/tmp/v", "/tmp/v/lib", "/tmp/v/src/course"),
+    "in the temporary folder": (
+        f"{TEMPORARY}/c/.venv",
+        "/usr",
+        f"{TEMPORARY}/c/.venv/lib",
+        f"{TEMPORARY}/c",
+    ),
+    "below a Python there": (
+        f"{TEMPORARY}/v",
+        f"{TEMPORARY}/v",
+        f"{TEMPORARY}/v/lib",
+        f"{TEMPORARY}/v/course",
+    ),
     "installed": ("/opt/venv", "/usr", "/opt/venv/lib", "/opt/venv/lib"),
     "installed for the user": ("/usr", "/usr", "/u/ann/packages", "/u/ann/packages"),
 }
@@ -215,11 +226,19 @@ def test_a_python_below_the_temporary_folder_is_seen_and_stays_as_it_is(
         Path(folder, "python").chmod(0o666)
         monkeypatch.setattr(sys, "prefix", folder)
         place = views.placed(f"{folder}/python")
-        script = f"cat {place} && touch {place}; ls -a . {views.SCRATCH}"
+        script = f"cat {place} && touch {place}; ls -a . {TEMPORARY}"
         command = confined.confine(["sh", "-c", script], sandbox.new_user())
         done = subprocess.run(command, capture_output=True, text=True)
     nothing = [".", ".."]
-    assert done.stdout.split() == ["as", "it", "is", ".:", *nothing, "/tmp:", *nothing]
+    assert done.stdout.split() == [
+        "as",
+        "it",
+        "is",
+        ".:",
+        *nothing,
+        f"{TEMPORARY}:",
+        *nothing,
+    ]
     assert "Read-only file system" in done.stderr
 
 
