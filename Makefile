@@ -17,7 +17,7 @@ serve: setup-site ## build the course and serve it on this machine (PORT=8000)
 	@$(IN_VENV) tools/serve.py serve --port $(PORT)
 
 test: setup-test lint ## run every check
-	@$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --cov
+	@$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov
 
 notebooks: setup-test ## build the .ipynb files from their .py sources
 	@$(IN_VENV) tools/notebooks.py

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from browser import browser, new_page
+from filelock import FileLock
 
 from tools import serve
 
@@ -13,7 +14,30 @@ __all__ = ["browser", "html", "new_page"]
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+# More than a minute each. Begun last, they would keep one process busy on its own.
+LONGEST = (
+    "test_grading_killed",
+    "test_lite_built",
+    "test_site",
+    "test_notebooks",
+    "test_number_words_trained",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(scope="session")
-def html(tmp_path_factory):
-    """The folder of the book's pages, built once, outside the tree."""
-    return serve.build(output=tmp_path_factory.mktemp("site"))
+def html(tmp_path_factory, worker_id):
+    """The folder of the book's pages, built once by one process, outside the tree."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # which all processes of a run share
+    built = folder / "site-is-built"
+    with FileLock(folder / "site.lock"):
+        if not built.exists():
+            serve.build(output=folder / "site")
+            built.touch()
+    return folder / "site" / "_build" / "html"
