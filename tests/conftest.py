@@ -25,8 +25,14 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first."""
+    """The longest files first, and training at its full speed.
+
+    What is trained for long is tested in small elsewhere, and seen by coverage there.
+    """
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+    for item in items:
+        if item.get_closest_marker("trained"):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session")
