@@ -229,16 +229,7 @@ def test_a_python_below_the_temporary_folder_is_seen_and_stays_as_it_is(
         script = f"cat {place} && touch {place}; ls -a . {TEMPORARY}"
         command = confined.confine(["sh", "-c", script], sandbox.new_user())
         done = subprocess.run(command, capture_output=True, text=True)
-    nothing = [".", ".."]
-    assert done.stdout.split() == [
-        "as",
-        "it",
-        "is",
-        ".:",
-        *nothing,
-        f"{TEMPORARY}:",
-        *nothing,
-    ]
+    assert done.stdout.split() == f"as it is .: . .. {TEMPORARY}: . ..".split()
     assert "Read-only file system" in done.stderr
 
 

@@ -83,8 +83,6 @@ def make(memory, processes):
     """A new ControlGroup with these limits, or None if this process may make none."""
     name = f"{PREFIX}{secrets.token_hex(8)}"
     for version, memory_parent, processes_parent in _places():
-        for parent in {memory_parent, processes_parent}:
-            _sweep(parent)
         group = ControlGroup(version, memory_parent / name, processes_parent / name)
         try:
             for folder in group._folders:
@@ -98,9 +96,11 @@ def make(memory, processes):
     return None
 
 
-def _sweep(parent):
+def sweep():
     """Remove the empty groups of graders that were killed."""
-    for folder in parent.glob(f"{PREFIX}*"):
+    parents = {parent for _, *both in _places() for parent in both}
+    left = [folder for parent in parents for folder in parent.glob(f"{PREFIX}*")]
+    for folder in left:
         try:
             if time.time() - folder.stat().st_mtime > OLD:
                 folder.rmdir()  # fails if anything is in it

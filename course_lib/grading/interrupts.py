@@ -17,14 +17,14 @@ def uninterrupted():
     handlers, came = {}, []
     if threading.current_thread() is threading.main_thread():
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in handlers.items():
-        if handler is not None:  # else it is not Python's, and cannot be set again
-            signal.signal(number, lambda number, frame: came.append(number))
+    # One that is not Python's is None, and cannot be set again.
+    handlers = {number: each for number, each in handlers.items() if each is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
     try:
         yield
     finally:
         for number, handler in handlers.items():
-            if handler is not None:
-                signal.signal(number, handler)
+            signal.signal(number, handler)
         for number in came:
             signal.raise_signal(number)

@@ -85,7 +85,7 @@ class Worker:
         python, packages = sys.executable, views.packages()
         if self.sandbox.has_view:
             python, packages = views.python(), list(map(views.placed, packages))
-        argv = [python, "-s", "-S", "-P", "-B", f"{course}/worker.py"]
+        argv = [python, "-s", "-S", "-P", "-B", f"{course}/{views.WORKER}"]
         argv += [*map(str, self._channel.theirs), json.dumps(self._rlimits())]
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._process = subprocess.Popen(

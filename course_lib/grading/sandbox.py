@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.grading.views import COURSE, SCRATCH, SCRATCH_BYTES, view
+from course_lib.grading.views import COURSE, SCRATCH, SCRATCH_BYTES, WORKER, view
 
 DEVICES = ("null", "zero", "random", "urandom")
 
@@ -196,7 +196,7 @@ def end_stuck():
             state = _state(folder)
             if state["Name"] != "bwrap" or len(state["NSpid"].split()) == 1:
                 continue
-            ours = os.fsencode(f"{COURSE}/worker.py")
+            ours = os.fsencode(f"{COURSE}/{WORKER}")
             orphaned = _state(folder.with_name(state["PPid"]))["Name"] != "bwrap"
             if orphaned and ours in (folder / "cmdline").read_bytes().split(b"\0"):
                 os.kill(int(folder.name), signal.SIGKILL)

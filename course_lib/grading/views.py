@@ -11,7 +11,8 @@ LIBRARY = HERE.parent
 COURSE = "/course"  # in the view: course_lib without its grading, and the worker
 SCRATCH = "/tmp"  # in the view: the one folder to write to  # noqa: S108
 SCRATCH_BYTES = 64 * 2**20
-COPIED = ("worker.py", "calling.py", "magics.py")
+WORKER = "worker.py"
+COPIED = (WORKER, "calling.py", "magics.py")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache")
 

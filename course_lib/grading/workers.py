@@ -7,7 +7,7 @@ it NumPy's, so the next one is started while a notebook is graded: the spare.
 import os
 from dataclasses import dataclass
 
-from course_lib.grading import process, sandbox, views
+from course_lib.grading import control_group, process, sandbox, views
 from course_lib.grading.process import NoWorker, Worker
 
 _chosen = _spare = None
@@ -77,6 +77,7 @@ def choose(limits):
             begun, _spare = _spare, None
         close_spare()
         sandbox.end_stuck()
+        control_group.sweep()
         for candidate in sandbox.candidates():
             trial, _spare = try_out(candidate, limits, begun)
             begun = None
@@ -130,9 +131,9 @@ def close_spare():
 
 def close_all():
     """End the spare and every other worker, also one whose start was interrupted."""
+    close_spare()
     for worker in list(process.started):
         worker.stop()
-    close_spare()
 
 
 def _leave_to_parent():
