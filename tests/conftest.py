@@ -3,12 +3,12 @@
 import os
 
 import pytest
-from browser import browser, new_page
+from browser import browser, new_page, served
 from filelock import FileLock
 
 from tools import serve
 
-__all__ = ["browser", "html", "new_page"]
+__all__ = ["book_address", "browser", "html", "new_page"]
 
 # No test downloads weights: what is not installed is missing.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -47,3 +47,13 @@ def html(tmp_path_factory, worker_id):
             serve.build(output=folder / "site")
             built.touch()
     return folder / "site" / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def book_address(html):
+    """Where the book is served, for longer than any page of a test is open.
+
+    A page that still loads something when its server goes away says so as an error.
+    """
+    with served(html) as address:
+        yield address

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from browser import served
 from test_attention_heatmap import HEADS, LAYERS, small_sentences
 from test_bottleneck_explorer_browser import contrast
 from widget_page import model, mount
@@ -143,6 +142,7 @@ def test_a_click_on_a_row_of_the_map_chooses_its_word(heatmap):
 
 def test_the_table_has_every_number_of_the_maps(heatmap, widget):
     heatmap.get_by_text("All weights of this head as a table").press("Enter")
+    heatmap.get_by_role("table").nth(1).wait_for()  # filled once it has opened
     tables = heatmap.get_by_role("table").all()
     for table, sentence in zip(tables, widget.sentences[:2], strict=True):
         cells = [float(text) for text in table.get_by_role("cell").all_inner_texts()]
@@ -221,13 +221,12 @@ def test_words_can_be_read_at_every_weight(heatmap, theme):
     assert ratios == sorted(ratios, reverse=True)  # the more weight, the more colour
 
 
-def test_a_link_into_the_first_page_shows_another_head(html, new_page):
+def test_a_link_into_the_first_page_shows_another_head(book_address, new_page):
     page = new_page()
-    with served(html) as address:
-        page.goto(f"{address}/index.html?heatmap.sentence=4&heatmap.word=7")
-        page.locator(".course-live").wait_for()
-        strip = page.locator(".heatmap .heatmap-strip").first
-        assert strip.get_attribute("aria-label").endswith("it was rolling.\u201d")
-        shown = [float(x) for x in strip.locator(".heatmap-weight").all_inner_texts()]
-        expected = weights_of(AttentionHeatmap.of_minilm().sentences[3])[3, 1, 7]
-        assert shown == expected.round(2).tolist()
+    page.goto(f"{book_address}/index.html?heatmap.sentence=4&heatmap.word=7")
+    page.locator(".course-live").wait_for()
+    strip = page.locator(".heatmap .heatmap-strip").first
+    assert strip.get_attribute("aria-label").endswith("it was rolling.\u201d")
+    shown = [float(x) for x in strip.locator(".heatmap-weight").all_inner_texts()]
+    expected = weights_of(AttentionHeatmap.of_minilm().sentences[3])[3, 1, 7]
+    assert shown == expected.round(2).tolist()

@@ -9,7 +9,6 @@ import tarfile
 
 import nbformat
 import pytest
-from browser import served
 
 from tools import serve
 from tools.lite import build, copies, files, lock, needs
@@ -255,18 +254,19 @@ def test_every_notebooks_page_links_to_a_page_that_is_there(html, name):
     ],
 )
 def test_a_page_says_so_while_the_notebook_is_not_there(
-    html, new_page, tmp_path, state, note
+    book_address, new_page, tmp_path, state, note
 ):
     page = new_page()
     page.route("**/lite.json", lambda route: route.fulfill(json=state))
-    with served(html) as address:
-        page.goto(f"{address}/{NOTEBOOKS[0]}.html")
-        page.locator(".launch-note", has_text=note).wait_for()
-        for selector in (".launch-here", ".btn-launch-here"):
-            assert page.locator(selector).get_attribute("href") == "../browser.html"
+    page.goto(f"{book_address}/{NOTEBOOKS[0]}.html")
+    page.locator(".launch-note", has_text=note).wait_for()
+    for selector in (".launch-here", ".btn-launch-here"):
+        assert page.locator(selector).get_attribute("href") == "../browser.html"
 
 
-def test_a_link_turns_to_the_notebook_when_it_is_ready_meanwhile(html, new_page):
+def test_a_link_turns_to_the_notebook_when_it_is_ready_meanwhile(
+    book_address, new_page
+):
     page, states = new_page(), ["building", "ready"]
     ready = {"start": 39_000_001, "figures": 9_000_000}
 
@@ -275,17 +275,16 @@ def test_a_link_turns_to_the_notebook_when_it_is_ready_meanwhile(html, new_page)
         route.fulfill(json={"state": state, **ready})
 
     page.route("**/lite.json", answer)
-    with served(html) as address:
-        page.goto(f"{address}/{NOTEBOOKS[0]}.html")
-        page.locator(".launch-note", has_text="at most 40 MB").wait_for()
-        path = str(NOTEBOOKS[0]).replace("/", "%2F")
-        target = f"{address}/lite/notebooks/index.html?path={path}.ipynb"
-        for selector in (".launch-here", ".btn-launch-here"):
-            link = page.locator(selector)
-            assert link.evaluate("link => link.href") == target
-        page.goto(f"{address}/browser.html")
-        page.get_by_text("The first time it loads at most 40 MB.").wait_for()
-        page.get_by_text("This copy of the course has it.").wait_for()
+    page.goto(f"{book_address}/{NOTEBOOKS[0]}.html")
+    page.locator(".launch-note", has_text="at most 40 MB").wait_for()
+    path = str(NOTEBOOKS[0]).replace("/", "%2F")
+    target = f"{book_address}/lite/notebooks/index.html?path={path}.ipynb"
+    for selector in (".launch-here", ".btn-launch-here"):
+        link = page.locator(selector)
+        assert link.evaluate("link => link.href") == target
+    page.goto(f"{book_address}/browser.html")
+    page.get_by_text("The first time it loads at most 40 MB.").wait_for()
+    page.get_by_text("This copy of the course has it.").wait_for()
 
 
 def test_a_book_without_its_browser_notebooks_says_so(html):

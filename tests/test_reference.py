@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from browser import served, settle
+from browser import settle
 from bs4 import BeautifulSoup
 from test_layout import LIBRARY, public_functions
 
@@ -146,11 +146,10 @@ def test_the_pages_are_made_without_pytorch(library):
     assert ran.stderr == ""
 
 
-def test_the_search_finds_a_function_by_its_name(html, new_page):
+def test_the_search_finds_a_function_by_its_name(book_address, new_page):
     page = new_page()
-    with served(html) as address:
-        page.goto(f"{address}/search.html?q=online_softmax")
-        settle(page)
-        first = page.locator("ul.search li a").first
-        first.wait_for()
-        assert "reference/" in first.get_attribute("href")
+    page.goto(f"{book_address}/search.html?q=online_softmax")
+    settle(page)
+    first = page.locator("ul.search li a").first
+    first.wait_for()
+    assert "reference/" in first.get_attribute("href")

@@ -189,32 +189,32 @@ def test_lines_of_text_are_neither_long_nor_short(seen, name):
         assert np.quantile(lines, 0.9) <= 80
 
 
-def test_the_calculator_computes_on_the_page_by_mouse_and_by_keyboard(html, new_page):
+def test_the_calculator_computes_on_the_page_by_mouse_and_by_keyboard(
+    book_address, new_page
+):
     page = new_page()
-    with served(html) as address:
-        page.goto(f"{address}/chapters/02_query_key_value.html")
-        settle(page)
-        shares = page.locator(".qkv-share")
-        start = [float(share) for share in shares.all_inner_texts()]
-        page.get_by_label("query, number 2").focus()
-        page.keyboard.press("Control+A")
-        page.keyboard.type("0")
-        page.locator(".qkv-live", has_text="capital gets 0.72").wait_for()
-        expected = softmax(np.array([1.0, 0, 0, 3, 0, 0, 0]))  # the query is now (1, 0)
-        shown = [float(share) for share in shares.all_inner_texts()]
-        assert np.allclose(shown, expected, rtol=0, atol=0.005)
-        page.get_by_role("button", name="Reset").click()
-        assert [float(share) for share in shares.all_inner_texts()] == start
+    page.goto(f"{book_address}/chapters/02_query_key_value.html")
+    settle(page)
+    shares = page.locator(".qkv-share")
+    start = [float(share) for share in shares.all_inner_texts()]
+    page.get_by_label("query, number 2").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("0")
+    page.locator(".qkv-live", has_text="capital gets 0.72").wait_for()
+    expected = softmax(np.array([1.0, 0, 0, 3, 0, 0, 0]))  # the query is now (1, 0)
+    shown = [float(share) for share in shares.all_inner_texts()]
+    assert np.allclose(shown, expected, rtol=0, atol=0.005)
+    page.get_by_role("button", name="Reset").click()
+    assert [float(share) for share in shares.all_inner_texts()] == start
 
 
-def test_the_explorer_follows_the_keyboard_on_the_page(html, new_page):
+def test_the_explorer_follows_the_keyboard_on_the_page(book_address, new_page):
     page = new_page()
-    with served(html) as address:
-        page.goto(f"{address}/chapters/01_bottleneck.html")
-        settle(page)
-        page.get_by_role("radio", name="32", exact=True).focus()
-        page.keyboard.press("ArrowRight")
-        page.get_by_text("With 64 numbers of state and one budget").wait_for()
+    page.goto(f"{book_address}/chapters/01_bottleneck.html")
+    settle(page)
+    page.get_by_role("radio", name="32", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("With 64 numbers of state and one budget").wait_for()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from browser import served, watched_page
+from browser import watched_page
 from PIL import Image
 from test_site import CHAPTERS, NAMES, ROOT, contrast, source
 
@@ -86,16 +86,15 @@ JUMPS = """
 """
 
 
-def test_nothing_jumps_while_a_chapter_loads_and_is_read(html, new_page):
+def test_nothing_jumps_while_a_chapter_loads_and_is_read(book_address, new_page):
     page = new_page(width=390, height=844)
     page.add_init_script(JUMPS)
-    with served(html) as address:
-        page.goto(f"{address}/{CHAPTER_1}")
-        page.wait_for_load_state("networkidle")
-        height = page.evaluate("document.documentElement.scrollHeight")
-        for y in range(0, height, 700):
-            page.evaluate(f"scrollTo(0, {y})")
-            page.wait_for_timeout(30)
+    page.goto(f"{book_address}/{CHAPTER_1}")
+    page.wait_for_load_state("networkidle")
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for y in range(0, height, 700):
+        page.evaluate(f"scrollTo(0, {y})")
+        page.wait_for_timeout(30)
     assert sum(page.evaluate("jumps")) <= 0.05
 
 
@@ -215,17 +214,16 @@ def test_tint_stays_a_tint_and_a_stranger_stays_itself(part):
     "scheme, shown", [("light", "fig-light"), ("dark", "fig-dark")]
 )
 def test_a_page_shows_the_figures_of_its_scheme_and_paper_the_light_ones(
-    html, new_page, scheme, shown
+    book_address, new_page, scheme, shown
 ):
     page = new_page(color_scheme=scheme)
-    with served(html) as address:
-        page.goto(f"{address}/{CHAPTER_1}")
-        visible = """() => [...new Set([...document.querySelectorAll("[class^=fig-]")]
-            .filter((image) => image.getClientRects().length)
-            .map((image) => image.className))]"""
-        assert page.evaluate(visible) == [f"fig-{scheme}"]
-        page.emulate_media(media="print")
-        assert page.evaluate(visible) == ["fig-light"]
+    page.goto(f"{book_address}/{CHAPTER_1}")
+    visible = """() => [...new Set([...document.querySelectorAll("[class^=fig-]")]
+        .filter((image) => image.getClientRects().length)
+        .map((image) => image.className))]"""
+    assert page.evaluate(visible) == [f"fig-{scheme}"]
+    page.emulate_media(media="print")
+    assert page.evaluate(visible) == ["fig-light"]
 
 
 def test_formula_is_set_once_and_kept(part, tmp_path, monkeypatch):

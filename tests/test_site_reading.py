@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from browser import served, settle
+from browser import settle
 from test_site import AXE, CHAPTERS, NAMES, NOTEBOOKS, ROOT, TOC, sources
 
 from course_lib.grading.questions import load
@@ -28,19 +28,18 @@ MISSING = """() => [...document.querySelectorAll(
 
 
 @pytest.fixture(scope="module")
-def missing(html, browser):
+def missing(book_address, browser):
     """What each page lacks without scripts, by name."""
     found = {}
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    with served(html) as address:
-        for name in NAMES:
-            page.goto(f"{address}/{name}")
-            found[name] = page.evaluate(MISSING)
-            shown = page.locator(".pst-js-only").evaluate_all(
-                "buttons => buttons.filter(each => each.getClientRects().length).length"
-            )
-            found[name] += ["a button that does nothing"] * shown
+    for name in NAMES:
+        page.goto(f"{book_address}/{name}")
+        found[name] = page.evaluate(MISSING)
+        shown = page.locator(".pst-js-only").evaluate_all(
+            "buttons => buttons.filter(each => each.getClientRects().length).length"
+        )
+        found[name] += ["a button that does nothing"] * shown
     context.close()
     return found
 
@@ -63,21 +62,22 @@ def test_without_scripts_a_page_lacks_no_text_and_no_figure(missing, name):
         ("convex hull", "glossary.html#term-convex-hull"),
     ],
 )
-def test_search_finds_a_formula_a_name_and_a_term(html, new_page, words, expected):
+def test_search_finds_a_formula_a_name_and_a_term(
+    book_address, new_page, words, expected
+):
     page = new_page()
-    with served(html) as address:
-        page.goto(f"{address}/notation.html")
-        page.get_by_role("button", name=re.compile("Search")).first.click()
-        page.keyboard.type(words)
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/search.html?q=*")
-        page.locator("#search-results .search-summary").wait_for()
-        links = page.locator("#search-results li > a").evaluate_all(
-            "links => links.map(link => link.getAttribute('href'))"
-        )
-        assert any(link.startswith(expected) for link in links)
-        page.add_script_tag(path=vendor.VENDOR / "test" / "axe.min.js")
-        assert page.evaluate(AXE) == []
+    page.goto(f"{book_address}/notation.html")
+    page.get_by_role("button", name=re.compile("Search")).first.click()
+    page.keyboard.type(words)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    page.locator("#search-results .search-summary").wait_for()
+    links = page.locator("#search-results li > a").evaluate_all(
+        "links => links.map(link => link.getAttribute('href'))"
+    )
+    assert any(link.startswith(expected) for link in links)
+    page.add_script_tag(path=vendor.VENDOR / "test" / "axe.min.js")
+    assert page.evaluate(AXE) == []
 
 
 # Formulas that the mark behind them has left for the next line.
@@ -99,50 +99,45 @@ STRAY = """() => [...document.querySelectorAll(".bd-article .math")].filter(form
 
 
 @pytest.mark.parametrize("width", [390, 820, 1280])
-def test_no_line_opens_with_the_mark_behind_a_formula(html, new_page, width):
+def test_no_line_opens_with_the_mark_behind_a_formula(book_address, new_page, width):
     page = new_page(width=width)
-    with served(html) as address:
-        page.goto(f"{address}/{CHAPTER_2}")
-        page.evaluate(
-            "document.querySelectorAll('details').forEach(d => d.open = true)"
-        )
-        assert page.evaluate(STRAY) == []
+    page.goto(f"{book_address}/{CHAPTER_2}")
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate(STRAY) == []
 
 
-def test_menu_contents_and_scheme_work_on_a_phone(html, new_page):
+def test_menu_contents_and_scheme_work_on_a_phone(book_address, new_page):
     page = new_page(width=390, height=844)
-    with served(html) as address:
-        page.goto(f"{address}/{CHAPTER_2}")
-        page.locator(".primary-toggle").click()
-        page.get_by_role("link", name="Glossary", exact=True).wait_for()
-        page.keyboard.press("Escape")
-        page.locator(".secondary-toggle").click()
-        page.get_by_role("link", name="The file drawer", exact=True).wait_for()
-        page.keyboard.press("Escape")
-        scheme = "document.documentElement.dataset.theme"
-        assert page.evaluate(scheme) == "light"
-        page.locator(".theme-switch-button").click()
-        assert page.evaluate(scheme) == "dark"
-        page.reload()
-        assert page.evaluate(scheme) == "dark"  # it is remembered
+    page.goto(f"{book_address}/{CHAPTER_2}")
+    page.locator(".primary-toggle").click()
+    page.get_by_role("link", name="Glossary", exact=True).wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".secondary-toggle").click()
+    page.get_by_role("link", name="The file drawer", exact=True).wait_for()
+    page.keyboard.press("Escape")
+    scheme = "document.documentElement.dataset.theme"
+    assert page.evaluate(scheme) == "light"
+    page.locator(".theme-switch-button").click()
+    assert page.evaluate(scheme) == "dark"
+    page.reload()
+    assert page.evaluate(scheme) == "dark"  # it is remembered
 
 
 # Previews -----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def chapter(html, new_page):
+def chapter(book_address, new_page):
     """A function that opens chapter 2 where it speaks of the convex hull."""
-    with served(html) as address:
 
-        def open_chapter(**options):
-            page = new_page(**options)
-            page.goto(f"{address}/{CHAPTER_2}")
-            settle(page)
-            page.locator(TERM).scroll_into_view_if_needed()
-            return page
+    def open_chapter(**options):
+        page = new_page(**options)
+        page.goto(f"{book_address}/{CHAPTER_2}")
+        settle(page)
+        page.locator(TERM).scroll_into_view_if_needed()
+        return page
 
-        yield open_chapter
+    return open_chapter
 
 
 def test_pointing_at_a_term_shows_it_and_escape_or_leaving_hides_it(chapter):

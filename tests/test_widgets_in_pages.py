@@ -36,17 +36,23 @@ def all_widgets():
 
 
 @pytest.fixture
-def open_page(tmp_path, new_page):
-    """A function that opens a page with widgets: `open_page([w], "?a=b#c")`."""
+def address(tmp_path):
+    """Where a test's own folder is served, for longer than its pages are open."""
     with served(tmp_path) as address:
+        yield address
 
-        def go(widgets, rest="", above=0, started=True, **options):
-            write_page(tmp_path, *widgets, above=above)
-            page = new_page(**options)
-            page.goto(f"{address}/page.html{rest}")
-            return start(page) if started else page
 
-        yield go
+@pytest.fixture
+def open_page(address, tmp_path, new_page):
+    """A function that opens a page with widgets: `open_page([w], "?a=b#c")`."""
+
+    def go(widgets, rest="", above=0, started=True, **options):
+        write_page(tmp_path, *widgets, above=above)
+        page = new_page(**options)
+        page.goto(f"{address}/page.html{rest}")
+        return start(page) if started else page
+
+    return go
 
 
 def query(page):
