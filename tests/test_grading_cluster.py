@@ -2,15 +2,18 @@
 
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
 import threading
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import dask
 import pytest
 from distributed import LocalCluster
+from distributed.comm import CommClosedError
 from fake_grader import fake_grade, hand_ins, processes_below, wait_until_gone
 from grading_reports import SEED
 from test_grading_batch import expected, work_of
@@ -76,6 +79,38 @@ def test_who_kills_every_worker_is_told_from_who_was_near(tmp_path, scheduler):
     assert failed["trouble"].endswith("made the grader itself fail, with KeyError")
     innocent = [one for i, one in enumerate(found) if i not in (4, 8)]
     assert reports == expected(innocent)
+
+
+def test_a_worker_that_dies_at_the_end_costs_nothing(tmp_path):
+    found = hand_ins(tmp_path / "class", [b"%d" % i for i in range(4)])
+    with local_cluster(1) as running:
+        with lanes_for(len(found), scheduler=running.scheduler_address) as lanes:
+            assert graded(found, lanes) == expected(found)
+            (pid,) = lanes._client.run(os.getpid).values()
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_scheduler_that_goes_away_at_the_end_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)  # time of a second try, too
+    found = hand_ins(tmp_path / "class", [b"%d" % i for i in range(4)])
+    with local_cluster(1) as running:
+        with lanes_for(len(found), scheduler=running.scheduler_address) as lanes:
+            assert graded(found, lanes) == expected(found)
+            running.close()
+
+
+def test_a_worker_that_dies_at_the_start_is_not_taken_for_another_grader():
+    answers = {"gone": CommClosedError("reset"), "there": cluster._version()}
+    client = SimpleNamespace(
+        get_executor=lambda **_: None,
+        wait_for_workers=lambda *_: None,
+        run=lambda *_, **__: answers,
+    )
+    lanes = cluster.ClusterLanes(client)
+    lanes.check_versions()
+    answers["there"] = ModuleNotFoundError("course_lib")
+    with pytest.raises(NoLanes, match="the worker at there has another grader .none"):
+        lanes.check_versions()
 
 
 def test_another_grader_on_a_worker_is_refused(tmp_path, scheduler, monkeypatch):
