@@ -155,6 +155,17 @@ def test_a_death_that_the_pool_misses_does_not_stop_the_batch(tmp_path, monkeypa
         assert graded(found, lanes) == expected(found)
 
 
+def test_nor_does_one_before_the_first_look_at_the_lanes(tmp_path, monkeypatch):
+    missing = "concurrent.futures.process._ExecutorManagerThread.terminate_broken"
+    monkeypatch.setattr(missing, lambda self, cause: None)
+    with Lanes(1) as lanes:
+        given = lanes.submit(os._exit, 1)
+        (lane,) = lanes._lanes()
+        lane.join()
+        lanes.check()
+        assert isinstance(given.exception(timeout=0), lanes.deaths)
+
+
 def always_dying(hand_in, content, options, spare):
     os._exit(1)
 

@@ -142,6 +142,7 @@ class Lanes(Lane):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._given.add(future)
+        self._alive |= self._lanes()  # one may die before the first check
         return future
 
     def _lanes(self):
