@@ -234,4 +234,7 @@ def test_no_submission_outlives_its_budget(tmp_path, cells):
         report, seconds = graded(case, outside, BUDGET)
         assert seconds < BUDGET.notebook + 1 + traces.slowest
     assert report["points"] == 0
-    assert "used up its 1.5 s" in report["questions"][-1]["message"]
+    message = report["questions"][-1]["message"]
+    # Who floods may be stopped for that before the time is over, question by question.
+    flooded = "send(" in str(cells) and "more than the grader accepts" in message
+    assert flooded or "used up its 1.5 s" in message
