@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from course_lib.cli import main
 from course_lib.grading.reports.github import (
+    MAX_TEXT,
     MOST_LINES,
     below,
     in_markdown,
@@ -51,7 +52,7 @@ def words(text):
 
 
 @settings(deadline=None)
-@given(st.text())
+@given(st.text(max_size=MAX_TEXT))
 def test_any_text_is_shown_as_it_is_on_one_line_of_a_table(text):
     shown = in_markdown(text)
     read = _Read(f"| a | b |\n| - | - |\n| x{shown}x | y |\n\nz{shown}z")
