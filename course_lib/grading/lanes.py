@@ -127,7 +127,7 @@ class Lanes(Lane):
 
     def _open(self):
         self._pool = ProcessPoolExecutor(self.count, get_context("spawn"), _begin)
-        self._alive, self._given = set(), weakref.WeakSet()
+        self._started, self._given = set(), weakref.WeakSet()
 
     def submit(self, function, /, *args):
         """A Future; BrokenExecutor is its exception if a lane died meanwhile."""
@@ -142,7 +142,7 @@ class Lanes(Lane):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._given.add(future)
-        self._alive |= self._lanes()  # one may die before the first check
+        self._started |= self._lanes()
         return future
 
     def _lanes(self):
@@ -153,8 +153,7 @@ class Lanes(Lane):
 
         Python 3.11 may miss one, if work is submitted in the same instant.
         """
-        if self._alive <= (lanes := self._lanes()):
-            self._alive = lanes
+        if self._started <= self._lanes():
             return
         given = [future for future in self._given if not future.done()]
         self.end()
